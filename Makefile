@@ -1,0 +1,84 @@
+# The verbs of this project. `make` alone lists them. Nothing is installed outside .venv-run (serving) and .venv (everything).
+
+PYTHON ?= python3
+# On a machine with a working NVIDIA driver the GPU lock is installed; RUN_LOCK=requirements/run.txt says otherwise.
+RUN_LOCK ?= requirements/run$(shell nvidia-smi -L >/dev/null 2>&1 && echo -gpu).txt
+RUN_LOCK := $(RUN_LOCK)
+# Where torch comes from, when not from pip's own index. The CPU build is a tenth of the CUDA one:
+#   make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+TEST_WORKERS ?= 2
+HOST ?= 127.0.0.1
+PORT ?= 8000
+CLIPS ?= model_store
+
+RUN := .venv-run/bin
+DEV := .venv/bin
+RUN_PACKAGES := .venv-run/.installed-$(notdir $(RUN_LOCK))
+RUN_READY := .venv-run/.installed-seashore
+DEV_PACKAGES := .venv/.installed-all.txt
+DEV_READY := .venv/.installed-seashore
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+# Two workers on two cores: a library that starts a thread per core in each of them only gets in its own way.
+ONE_THREAD := OMP_NUM_THREADS=1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench openapi train image lint
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
+
+run: $(RUN_READY)  ## serve the shipped model on 127.0.0.1:8000 (no torch is installed)
+	@$(RUN)/seashore serve --host $(HOST) --port $(PORT)
+
+test: $(DEV_READY)  ## the fast tests, under 15 minutes on 2 cores; skipped components are named at the end
+	@$(ONE_THREAD) $(DEV)/python -m pytest -m "not slow" -n $(TEST_WORKERS) --dist loadfile
+
+check: lint  ## the rest: ruff, mypy --strict and the slow tests, under an hour on 2 cores
+	@$(DEV)/python -m pytest -m slow
+
+lint: $(DEV_READY)  ## ruff and mypy --strict
+	$(DEV)/ruff check .
+	$(DEV)/ruff format --check .
+	$(DEV)/mypy
+
+bench: $(RUN_READY)  ## time one answer for every clip under CLIPS=...
+	@$(RUN)/python tests/bench.py $(CLIPS)
+
+openapi: $(DEV_READY)  ## write openapi/openapi.json and its examples from the code
+	$(DEV)/python -m service.api.openapi
+
+train: $(DEV_READY)  ## train a small model of the shipped one's kind, in minutes on 2 cores
+	$(DEV)/python -m training
+
+image: ## build the container seashore:cpu (or `make image TARGET=gpu`)
+	docker build --target $(or $(TARGET),cpu) --tag seashore:$(or $(TARGET),cpu) .
+
+# .venv-run is made anew when its lock changes, so that it holds what the lock says and nothing else; the stamp carries
+# the lock's name, so a machine that gains a GPU gets the other lock. --no-deps: the locks are complete.
+$(RUN_PACKAGES): $(RUN_LOCK)
+	@$(call need_python,run)
+	@echo "Making .venv-run from $(RUN_LOCK) (once; under a minute and the download)"
+	@$(PYTHON) -m venv --clear .venv-run
+	@$(RUN)/python $(PIP_INSTALL) --no-deps -r $(RUN_LOCK)
+	@touch $@
+
+# .venv is brought up to date in place: torch is large. It goes in first, with the dependencies of this machine's build.
+$(DEV_PACKAGES): requirements/all.txt
+	@$(call need_python,test)
+	@echo "Bringing .venv to requirements/all.txt (once; a few minutes and the download, mostly torch)"
+	@[ -x $(DEV)/python ] || $(PYTHON) -m venv .venv
+	@$(DEV)/python $(PIP_INSTALL) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --constraint $< $$(grep ^torch== $<)
+	@$(DEV)/python $(PIP_INSTALL) --no-deps -r $<
+	@touch $@
+
+# Seashore itself, editable; again when pyproject.toml changes, for the entry points.
+$(RUN_READY): $(RUN_PACKAGES) pyproject.toml
+	@$(RUN)/python $(PIP_INSTALL) --no-deps --editable .
+	@touch $@
+
+$(DEV_READY): $(DEV_PACKAGES) pyproject.toml
+	@$(DEV)/python $(PIP_INSTALL) --no-deps --editable .
+	@touch $@
+
+need_python = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Seashore needs Python 3.11 or newer. Try: make $(1) PYTHON=python3.11")'

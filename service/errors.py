@@ -1,0 +1,122 @@
+"""The error tree, drawn along the way of a clip. No HTTP here: `service.api.problems` holds the one table of statuses.
+
+    SeashoreError
+    |
+    +-- RequestError                 the caller can fix it, with another clip or other options
+    |   |                            upload ->
+    |   +-- EmptyUpload              empty_upload
+    |   +-- UploadTooLarge           upload_too_large
+    |   |                            decode ->
+    |   +-- UnsupportedFormat        unsupported_format    not a clip container at all
+    |   +-- NoVideo                  no_video              a container (or DICOM object) without pictures
+    |   +-- UnreadableClip           unreadable_clip       damaged; nothing could be decoded
+    |   +-- WrongModality            wrong_modality        a DICOM object that is not ultrasound
+    |   +-- FrameTooLarge            frame_too_large
+    |   +-- FrameTooSmall            frame_too_small
+    |   +-- ClipTooLong              clip_too_long
+    |   |                            options ->
+    |   +-- BadOption                bad_option
+    |   +-- UnknownModel             unknown_model
+    |   +-- NotAcceptable            not_acceptable
+    |
+    +-- BusyError                    the caller can fix it by waiting
+    |   +-- Overloaded               overloaded
+    |   +-- DeadlineExceeded         deadline_exceeded
+    |
+    +-- OperatorError                only whoever runs the service can fix it
+        +-- BadBundle                bad_bundle
+        +-- EngineFailed             engine_failed
+
+A bug is none of these: it propagates, becomes a bare 500 and a log line.
+
+`str(error)` is for the caller: what was found, what was needed, in whose units. It never holds a path, a file
+name, a library's own text or patient data. `error.log_detail` is for the log; it may hold a library's text.
+"""
+
+from typing import ClassVar
+
+
+class SeashoreError(Exception):
+    """Root of every error this product raises on purpose. `code` is stable and public."""
+
+    code: ClassVar[str]
+
+    def __init__(self, message: str, *, log_detail: str = "") -> None:
+        super().__init__(message)
+        self.log_detail = log_detail
+
+
+class RequestError(SeashoreError):
+    """The caller can fix it with another clip or other options."""
+
+
+class EmptyUpload(RequestError):
+    code = "empty_upload"
+
+
+class UploadTooLarge(RequestError):
+    code = "upload_too_large"
+
+
+class UnsupportedFormat(RequestError):
+    code = "unsupported_format"
+
+
+class NoVideo(RequestError):
+    code = "no_video"
+
+
+class UnreadableClip(RequestError):
+    code = "unreadable_clip"
+
+
+class WrongModality(RequestError):
+    code = "wrong_modality"
+
+
+class FrameTooLarge(RequestError):
+    code = "frame_too_large"
+
+
+class FrameTooSmall(RequestError):
+    code = "frame_too_small"
+
+
+class ClipTooLong(RequestError):
+    code = "clip_too_long"
+
+
+class BadOption(RequestError):
+    code = "bad_option"
+
+
+class UnknownModel(RequestError):
+    code = "unknown_model"
+
+
+class NotAcceptable(RequestError):
+    code = "not_acceptable"
+
+
+class BusyError(SeashoreError):
+    """The caller can fix it by waiting."""
+
+
+class Overloaded(BusyError):
+    code = "overloaded"
+
+
+class DeadlineExceeded(BusyError):
+    code = "deadline_exceeded"
+
+
+class OperatorError(SeashoreError):
+    """Only whoever runs the service can fix it."""
+
+
+class BadBundle(OperatorError):
+    code = "bad_bundle"
+
+
+class EngineFailed(OperatorError):
+    code = "engine_failed"

@@ -1,0 +1,89 @@
+"""The answer in words that are read in two seconds. The annotated clip, the command line and the page all say these."""
+
+from service.findings import Analysis, LungSliding, Quality, Reason, ReasonCode, Verdict
+
+NOT_FOR_DIAGNOSIS = "Research software: not for diagnosis"
+
+REASON_WORDS: dict[ReasonCode, str] = {
+    ReasonCode.TOO_SHORT: "the clip is too short",
+    ReasonCode.FROZEN: "the picture is frozen",
+    ReasonCode.FRAME_RATE_TOO_LOW: "the frame rate is too low",
+    ReasonCode.NO_PLEURA: "no pleural line was found",
+    ReasonCode.PROBE_MOVING: "the probe moved",
+    ReasonCode.TOO_DARK: "the picture is too dark",
+    ReasonCode.NOT_ULTRASOUND: "this does not look like ultrasound",
+    ReasonCode.TRACKING_LOST: "the chest wall could not be followed",
+}
+
+VERDICT_WORDS: dict[Verdict, str] = {
+    Verdict.PRESENT: "PRESENT",
+    Verdict.ABSENT: "ABSENT",
+    Verdict.INDETERMINATE: "CANNOT TELL",
+    Verdict.NOT_ASSESSABLE: "NOT ASSESSABLE",
+}
+"""One or two words, for a table's cell."""
+
+
+def headline(analysis: Analysis) -> str:
+    """The verdict, without its numbers: "Lung sliding: PRESENT", "Cannot tell: the probe moved"."""
+    sliding = analysis.lung_sliding
+    if sliding.verdict is Verdict.NOT_ASSESSABLE:
+        return f"Not assessable: {_first_reason(analysis.quality, 'lung sliding could not be read')}"
+    if analysis.lung_point.suspected:
+        return "Suspected lung point: slides on one side only"
+    if sliding.verdict is Verdict.INDETERMINATE:
+        return f"Cannot tell: {_first_reason(analysis.quality, 'neither clearly sliding nor clearly still')}"
+    return f"Lung sliding: {VERDICT_WORDS[sliding.verdict]}"
+
+
+def probability_line(sliding: LungSliding) -> str:
+    """The number and its interval, with what it is the probability of; "" when nothing could be assessed."""
+    if sliding.probability is None:
+        return ""
+    return f"Probability of sliding {sliding.probability:.2f}" + (f" (95 %: {_interval(sliding)})" if sliding.interval else "")
+
+
+def one_line(analysis: Analysis) -> str:
+    """The whole answer on one line: "Lung sliding: PRESENT (0.93, 0.85-0.97)".
+
+    Unless the verdict is "present" the number says what it counts, lest "ABSENT (0.07)" be read as 7 % sure of absence.
+    """
+    sliding = analysis.lung_sliding
+    if sliding.probability is None:
+        return headline(analysis)
+    number = f"{sliding.probability:.2f}" + (f", {_interval(sliding)}" if sliding.interval else "")
+    what = "" if sliding.verdict is Verdict.PRESENT else "probability of sliding "
+    return f"{headline(analysis)} ({what}{number})"
+
+
+def quality_line(quality: Quality) -> str:
+    """Picture quality in a word and a number: "Picture quality: good (0.90)"."""
+    if not quality.assessable:
+        return f"Picture quality: not sufficient ({quality.probability:.2f})"
+    word = "good" if quality.probability >= 0.75 else "fair" if quality.probability >= 0.5 else "poor"
+    return f"Picture quality: {word} ({quality.probability:.2f})"
+
+
+def wall_control_line(sliding: LungSliding) -> str:
+    """What the same model says of the clip's own chest wall, which cannot slide."""
+    if sliding.wall_control is None:
+        return "Control: too little chest wall to check against"
+    return f"Control: the chest wall itself reads {sliding.wall_control:.2f}"
+
+
+def reason_lines(quality: Quality) -> tuple[str, ...]:
+    """Each reason as sentences to act on, the first one decisive."""
+    return tuple(_sentence(reason) for reason in quality.reasons)
+
+
+def _sentence(reason: Reason) -> str:
+    return reason.detail or f"{REASON_WORDS[reason.code].capitalize()}."
+
+
+def _first_reason(quality: Quality, otherwise: str) -> str:
+    return REASON_WORDS[quality.reasons[0].code] if quality.reasons else otherwise
+
+
+def _interval(sliding: LungSliding) -> str:
+    low, high = sliding.interval or (0.0, 1.0)
+    return f"{low:.2f}-{high:.2f}"

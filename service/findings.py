@@ -1,0 +1,202 @@
+"""What an analysis answers: plain, frozen values that the API, the annotated clip and the report all read.
+
+Every coordinate is in pixels of the uploaded frame (x right, y down, pixel centres at integers).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Point = tuple[float, float]
+
+
+class Verdict(StrEnum):
+    """What is said of lung sliding. `indeterminate`: the picture was read and does not decide it."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    INDETERMINATE = "indeterminate"
+    NOT_ASSESSABLE = "not_assessable"
+
+
+class ReasonCode(StrEnum):
+    """Why a clip cannot be assessed, or what lowers its quality. Stable and public."""
+
+    TOO_SHORT = "too_short"
+    FROZEN = "frozen"
+    FRAME_RATE_TOO_LOW = "frame_rate_too_low"
+    NO_PLEURA = "no_pleura"
+    PROBE_MOVING = "probe_moving"
+    TOO_DARK = "too_dark"
+    NOT_ULTRASOUND = "not_ultrasound"
+    TRACKING_LOST = "tracking_lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    code: ReasonCode
+    detail: str
+    """One or two sentences a sonographer can act on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    assessable: bool
+    probability: float
+    """How far the picture can be trusted, 0..1 (the API calls it `score`)."""
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    name: str
+    version: str
+    sha256: str
+    """Of `model.onnx`."""
+    device: str
+    """Where the patches were really classified: "cpu (OpenVINO)", "cuda:0 (ONNX Runtime)"."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSummary:
+    num_frames: int
+    fps: float
+    duration_s: float
+    width: int
+    height: int
+    probe: str
+    """"linear", "convex" or "unknown"."""
+    mm_per_px: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LungSliding:
+    probability: float | None
+    """That sliding is PRESENT; None only when not assessable."""
+    interval: tuple[float, float] | None
+    """95 %, over the clip's windows and interspaces."""
+    verdict: Verdict
+    wall_control: float | None
+    """The same model on the clip's own chest wall; high means the probe moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class LungPoint:
+    suspected: bool
+    x_px: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One place along the pleura: how far the lung moved past the wall there."""
+
+    x_px: float
+    slide_px: float
+    """RMS displacement of the lung past the wall, along the pleura, in pixels of the uploaded frame."""
+    slide_mm: float | None
+    wall_px: float
+    """The same measure of wall past wall: what the measurement reads where nothing slides."""
+    tracking: float
+    """Tracking quality 0..1 (normalised cross-correlation)."""
+    probability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SlideOverTime:
+    t_s: NDArray[np.float32]
+    """(n,)"""
+    px: NDArray[np.float32]
+    """Displacement of the lung past the wall, median over the columns, (n,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PleuraFinding:
+    confidence: float
+    line: tuple[Point, ...]
+    """Left to right, of the clip's middle frame."""
+    interspaces: tuple[tuple[float, float], ...]
+    """(x0, x1) of each run of pleura between two rib shadows."""
+    columns: tuple[Column, ...]
+    slide_over_time: SlideOverTime
+
+
+@dataclass(frozen=True, slots=True)
+class PatchSaliency:
+    """How much each pixel of one patch moved the answer: |gradient|, pooled over channels."""
+
+    map: NDArray[np.float32]
+    """0..1, largest over time, (h, w)."""
+    time: NDArray[np.float32]
+    """0..1, how much each frame mattered, (T,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatchFinding:
+    polygon: tuple[Point, ...]
+    """Outline on the uploaded frame, four corners or more (a patch of a convex clip has curved sides)."""
+    row: int
+    """0 lies just below the pleural line."""
+    column: int
+    """Counted along the pleura, from the left."""
+    probability: float
+    saliency: PatchSaliency | None
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """The polygon's bounds (x0, y0, x1, y1)."""
+        xs, ys = zip(*self.polygon, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFinding:
+    start_s: float
+    end_s: float
+    probability: float | None
+    """None when no patch of this window could be tracked."""
+    patches: tuple[PatchFinding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    decode_ms: float
+    pleura_ms: float
+    model_ms: float
+    saliency_ms: float
+    total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The whole answer for one clip."""
+
+    id: str
+    model: ModelRef
+    clip: ClipSummary
+    quality: Quality
+    lung_sliding: LungSliding
+    lung_point: LungPoint
+    sector: tuple[Point, ...]
+    """Outline of the echoes; empty when none were found."""
+    pleura: PleuraFinding | None
+    windows: tuple[WindowFinding, ...]
+    warnings: tuple[str, ...]
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """Everything the model saw and said, for research (`Accept: application/x-npz`)."""
+
+    patches: NDArray[np.uint8]
+    """(N, C, T, h, w)"""
+    logits: NDArray[np.float32]
+    """Before calibration, (N,)."""
+    gradients: NDArray[np.float32] | None
+    """d logit / d grey level (N, C, T, h, w); None without saliency."""
+    window: NDArray[np.int32]
+    """Index into `Analysis.windows`, (N,)."""
+    row: NDArray[np.int32]
+    column: NDArray[np.int32]

@@ -1,0 +1,35 @@
+"""What every test shares: how a test says which real component it needs, and what the closing lines say of those not there."""
+
+import os
+import shutil
+from functools import cache
+
+import pytest
+
+
+@cache
+def has_cuda_device() -> bool:
+    """A CUDA device that ONNX Runtime can really open; its list of providers only says how it was built."""
+    import onnxruntime as ort
+
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        return False
+    return any(device.ep_name == "CUDAExecutionProvider" for device in ort.get_ep_devices())
+
+
+REAL_COMPONENTS = {
+    "a CUDA device": has_cuda_device,
+    "Chromium": lambda: any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    required = os.environ.get("SEASHORE_REQUIRE_GPU") == "1"
+    if item.get_closest_marker("gpu") and not required and not has_cuda_device():
+        pytest.skip("no CUDA device (SEASHORE_REQUIRE_GPU=1 makes this a failure)")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for name, is_here in REAL_COMPONENTS.items():
+        if not is_here():
+            terminalreporter.write_line(f"Not run against {name}: there is none here.")

@@ -1,0 +1,1 @@
+"""Training of Seashore's models: phantoms, counterfactuals, fitting, export. Never imported by `service`."""

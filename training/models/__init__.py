@@ -1,0 +1,51 @@
+"""The networks that can be trained, by name. A new one is a module here and a line in `_BUILDERS`."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from torch import nn
+
+from training.models.resnet3d import ResNet3D
+
+
+class Builder(Protocol):
+    def __call__(
+        self, *, channels: int, width: int, mean: float | Sequence[float] = 0.0, scale: float | Sequence[float] = 255.0
+    ) -> nn.Module: ...
+
+
+def _resnet3d(kind: str, repetitions: Sequence[int]) -> Builder:
+    def build_resnet3d(
+        *, channels: int, width: int, mean: float | Sequence[float] = 0.0, scale: float | Sequence[float] = 255.0
+    ) -> nn.Module:
+        return ResNet3D(kind, repetitions, channels=channels, width=width, mean=mean, scale=scale)  # type: ignore[arg-type]
+
+    return build_resnet3d
+
+
+_BUILDERS: dict[str, Builder] = {
+    "resnet3d-18": _resnet3d("basic", (2, 2, 2, 2)),
+    "resnet3d-34": _resnet3d("basic", (3, 4, 6, 3)),
+    "resnet3d-50": _resnet3d("bottleneck", (3, 4, 6, 3)),
+}
+
+NAMES = tuple(_BUILDERS)
+
+
+def build(
+    name: str,
+    *,
+    channels: int,
+    width: int,
+    mean: float | Sequence[float] = 0.0,
+    scale: float | Sequence[float] = 255.0,
+) -> nn.Module:
+    """An untrained net taking (N, channels, T, h, w) grey levels 0..255 and giving logits (N,), positive for sliding.
+
+    Raises: ValueError for a name that is not in `NAMES`, no channel or no width.
+    """
+    if name not in _BUILDERS:
+        raise ValueError(f"There is no model called {name!r}; there are {', '.join(NAMES)}.")
+    if channels < 1 or width < 1:
+        raise ValueError(f"A model needs at least 1 channel and a width of at least 1; {channels} and {width} were asked for.")
+    return _BUILDERS[name](channels=channels, width=width, mean=mean, scale=scale)
