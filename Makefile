@@ -8,9 +8,10 @@ RUN_LOCK := $(RUN_LOCK)
 #   make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 TEST_WORKERS ?= 2
-HOST ?= 127.0.0.1
-PORT ?= 8000
+# Handed on to `seashore serve` (make run ARGS="--port 8080"), to `seashore train`, to tests/bench.py and to pytest (make test ARGS="-k pleura").
+ARGS ?=
 CLIPS ?= model_store
+EXPERIMENT ?= training/experiments/quick.toml
 
 RUN := .venv-run/bin
 DEV := .venv/bin
@@ -29,27 +30,27 @@ help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 10
 
 run: $(RUN_READY)  ## serve the shipped model on 127.0.0.1:8000 (no torch is installed)
-	@$(RUN)/seashore serve --host $(HOST) --port $(PORT)
+	@$(RUN)/seashore serve $(ARGS)
 
 test: $(DEV_READY)  ## the fast tests, under 15 minutes on 2 cores; skipped components are named at the end
-	@$(ONE_THREAD) $(DEV)/python -m pytest -m "not slow" -n $(TEST_WORKERS) --dist loadfile
+	@$(ONE_THREAD) $(DEV)/python -m pytest -m "not slow" -n $(TEST_WORKERS) --dist loadfile $(ARGS)
 
 check: lint  ## the rest: ruff, mypy --strict and the slow tests, under an hour on 2 cores
-	@$(DEV)/python -m pytest -m slow
+	@$(DEV)/python -m pytest -m slow $(ARGS)
 
 lint: $(DEV_READY)  ## ruff and mypy --strict
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
 
-bench: $(RUN_READY)  ## time one answer for every clip under CLIPS=...
-	@$(RUN)/python tests/bench.py $(CLIPS)
+bench: $(RUN_READY)  ## serve the shipped model and time one answer for every clip under CLIPS=...
+	@$(RUN)/python tests/bench.py $(ARGS) $(CLIPS)
 
 openapi: $(DEV_READY)  ## write openapi/openapi.json and its examples from the code
 	$(DEV)/python -m service.api.openapi
 
 train: $(DEV_READY)  ## train a small model of the shipped one's kind, in minutes on 2 cores
-	$(DEV)/python -m training
+	$(DEV)/seashore train $(EXPERIMENT) $(ARGS)
 
 image: ## build the container seashore:cpu (or `make image TARGET=gpu`)
 	docker build --target $(or $(TARGET),cpu) --tag seashore:$(or $(TARGET),cpu) .

@@ -19,20 +19,22 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SEASHORE_", frozen=True, extra="ignore")
 
-    host: str = Field("127.0.0.1", description="Address to listen on. Only this machine can reach the default.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on. Only this machine can reach the default.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
 
     model_store: Path = Field(default_factory=_shipped_model_store, description="Folder of bundles, <name>/<version>/.")
-    default_model: str | None = Field(None, description="NAME or NAME:VERSION read when a request names none. Unset: the store's only model.")
-    device: str = Field("auto", description="Where patches are classified: auto, cpu, cuda, cuda:0, ...")
+    default_model: str | None = Field(
+        default=None, description="NAME or NAME:VERSION read when a request names none. Unset: the store's only model."
+    )
+    device: str = Field(default="auto", description="Where patches are classified: auto, cpu, cuda, cuda:0, ...")
 
-    max_upload_bytes: int = Field(256 * 1024 * 1024, ge=1, description="Largest clip accepted, in bytes.")
-    max_seconds: float = Field(120.0, gt=0, description="Longest clip answered at once, in seconds.")
-    max_pixels: int = Field(1920 * 1200, ge=1, description="Largest frame accepted, in pixels (width x height).")
+    max_upload_bytes: int = Field(default=256 * 1024 * 1024, ge=1, description="Largest clip accepted, in bytes.")
+    max_seconds: float = Field(default=120.0, gt=0, description="Longest clip answered at once, in seconds.")
+    max_pixels: int = Field(default=4096 * 2304, ge=1, description="Largest frame accepted, in pixels (width x height).")
 
-    deadline_s: float = Field(60.0, gt=0, description="Longest a request waits for its answer once its clip is here, in seconds.")
-    upload_deadline_s: float = Field(300.0, gt=0, description="Longest a clip may take to arrive, in seconds.")
-    max_concurrent: int = Field(2, ge=1, description="Clips read at the same time.")
-    max_queued: int = Field(16, ge=0, description="Clips that may wait for their turn; one more is answered 429.")
+    deadline_s: float = Field(default=60.0, gt=0, description="Longest a request waits for its answer once its clip is here, in seconds.")
+    upload_deadline_s: float = Field(default=300.0, gt=0, description="Longest a clip may take to arrive, in seconds.")
+    max_concurrent: int = Field(default=2, ge=1, description="Clips read at the same time.")
+    max_queued: int = Field(default=16, ge=0, description="Clips that may wait for their turn; one more is answered 429.")
 
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")

@@ -1,42 +1,83 @@
 """The exact gradient of a logit by its pixels, as a graph an inference engine can run: no autograd in it.
 
-Every layer of a net becomes a `Layer`, whose `run` gives the layer's output and its pullback (gradient by the output ->
-gradient by the input), both in plain operators.
+Every layer of a net becomes a `Layer`. Its `run` gives the layer's output and its pullback, which takes the gradient by the
+output to the gradient by the input; both are plain operators, so tracing `SaliencyGraph` gives one graph.
 
-    pixels -> layer -> layer -> ... -> head -> logits
-                 :        :              |
-    gradients <- pullback <- pullback <--'
+    pixels ----> layer ----> layer ----> ... ----> head ----> logits
+                   :           :                     |
+    gradients <- pullback <- pullback <- ... <-------'
+
+What matters, all measured (ResNet3D-18, width 16, 2 cores, OpenVINO: 3.2 forward passes for both outputs):
+* a stride-1 convolution's adjoint is the transposed convolution with the *same* weights, so the file holds them once. Written as a
+  convolution with flipped weights it is no faster in OpenVINO or ONNX Runtime and the file is twice as large. The same holds for
+  stride 2, where runtimes have a real strided adjoint;
+* but not for the stem: with 1 to 3 channels to write, that adjoint took 3 times the whole graph. It is polyphase instead (see
+  `_PolyphaseConv`);
+* max-pool takes one axis at a time and gives the gradient to the *first* maximum of a window, as autograd does. Ties above zero
+  are common (flat black regions); giving it to all of them is 10 % wrong;
+* everything that does not depend on the pixels is computed before tracing, or export takes minutes.
+
+A new kind of layer is a `Layer` and a line in `layer_of`; a new kind of net besides that needs `SaliencyGraph` to know its order.
 """
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import singledispatch
 from itertools import product
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.models.resnet3d import (
-    BatchNormReLU,
-    LogitHead,
-    Normalise,
-    Residual,
-    ResNet3D,
-    SameConv3d,
-    SameMaxPool3d,
-    same_padding,
-)
-
-S1 = os.environ.get("S1", "flip")  # flip | T
-S2 = os.environ.get("S2", "poly")  # poly | T
-STEM = os.environ.get("STEM", "poly")
+from training.models.fold import affine, fold_batch_norm
+from training.models.resnet3d import BatchNormReLU, LogitHead, Normalise, Residual, ResNet3D, SameConv3d, SameMaxPool3d, same_padding
 
 Size = tuple[int, int, int]
+"""T, h, w."""
 Pullback = Callable[[Tensor], Tensor]
+"""Gradient by a layer's output -> gradient by its input."""
+
+
+class SaliencyGraph(nn.Module):
+    """Pixels (N, C, T, h, w), float32 in 0..255 -> logits (N,) and d logit / d grey level (N, C, T, h, w).
+
+    Batch-norm is as in evaluation. `patch_shape` is (C, T, h, w), fixed; N is free.
+    Raises: ValueError for a net whose adjoint is not written, or channels that are not the net's.
+    """
+
+    def __init__(self, model: nn.Module, patch_shape: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        if not isinstance(model, ResNet3D):
+            raise ValueError(f"There is no saliency graph for a {type(model).__name__}.")
+        if patch_shape[0] != model.channels:
+            raise ValueError(f"The model takes {model.channels} channels, the patch shape has {patch_shape[0]}.")
+        folded = fold_batch_norm(model)
+        with torch.no_grad():
+            self.layers = _Chain([folded.normalise, folded.stem, folded.blocks, folded.last], patch_shape[1:])
+            self.head = _Head(folded.head, self.layers.out_size)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        features, pullback = self.layers.run(pixels)
+        return self.head(features), pullback(self.head.gradient)
+
+
+class _Head(nn.Module):
+    """Mean and one linear unit. Its gradient is the same for every patch and every place: (1, channels, 1, 1, 1)."""
+
+    gradient: Tensor
+
+    def __init__(self, head: LogitHead, size: Size) -> None:
+        super().__init__()
+        self.head = head
+        self.register_buffer("gradient", (head.linear.weight.detach() / (size[0] * size[1] * size[2])).view(1, -1, 1, 1, 1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return cast(Tensor, self.head(features))
 
 
 class Layer(nn.Module):
+    """One step of the net for inputs of one size (any N); `out_size` is the size of what it gives."""
+
     def __init__(self, out_size: Size) -> None:
         super().__init__()
         self.out_size = out_size
@@ -45,271 +86,273 @@ class Layer(nn.Module):
         raise NotImplementedError
 
 
-class SaliencyGraph(nn.Module):
-    def __init__(self, model: nn.Module, patch_shape: tuple[int, int, int, int]) -> None:
-        super().__init__()
-        channels, *size = patch_shape
-        with torch.no_grad():
-            modules = [model.normalise, *model.stem, *model.blocks, model.last]
-            self.layers = chain(modules, (size[0], size[1], size[2]))
-            self.head = HeadLayer(model.head, self.layers.out_size)
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        features, pull = self.layers.run(pixels)
-        return self.head(features), pull(self.head.gradient)
+@singledispatch
+def layer_of(module: nn.Module, size: Size) -> Layer:
+    """The layer with its adjoint for a module of the net, for inputs of `size`."""
+    raise ValueError(f"There is no adjoint for a {type(module).__name__}.")
 
 
-class HeadLayer(nn.Module):
-    def __init__(self, head: LogitHead, size: Size) -> None:
-        super().__init__()
-        self.register_buffer("weight", head.linear.weight.detach().clone())
-        self.register_buffer("bias", head.linear.bias.detach().clone())
-        cells = size[0] * size[1] * size[2]
-        self.register_buffer("gradient", (self.weight / cells).view(1, -1, 1, 1, 1))
+class _Chain(Layer):
+    """Modules one after the other."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x.mean(dim=(2, 3, 4)), self.weight, self.bias)[:, 0]
-
-
-class Chain(Layer):
-    def __init__(self, layers: list[Layer], size: Size) -> None:
-        super().__init__(layers[-1].out_size if layers else size)
+    def __init__(self, modules: Iterable[nn.Module], size: Size) -> None:
+        layers: list[Layer] = []
+        for module in modules:
+            layers.append(layer_of(module, size))
+            size = layers[-1].out_size
+        super().__init__(size)
         self.layers = nn.ModuleList(layers)
 
     def run(self, x: Tensor) -> tuple[Tensor, Pullback]:
-        pulls: list[Pullback] = []
+        pullbacks: list[Pullback] = []
         for layer in self.layers:
-            x, pull = layer.run(x)
-            pulls.append(pull)
-
-        def pullback(g: Tensor) -> Tensor:
-            for pull in reversed(pulls):
-                g = pull(g)
-            return g
-
-        return x, pullback
+            x, pullback = cast(Layer, layer).run(x)
+            pullbacks.append(pullback)
+        return x, _one_after_the_other(pullbacks[::-1])
 
 
-class NormaliseLayer(Layer):
-    def __init__(self, source: Normalise, size: Size):
+def _one_after_the_other(pullbacks: list[Pullback]) -> Pullback:
+    def through_all(gradient: Tensor) -> Tensor:
+        for pullback in pullbacks:
+            gradient = pullback(gradient)
+        return gradient
+
+    return through_all
+
+
+class _Normalise(Layer):
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, source: Normalise, size: Size) -> None:
         super().__init__(size)
         self.register_buffer("mean", source.mean.clone())
         self.register_buffer("scale", source.scale.clone())
 
-    def run(self, x):
-        return (x - self.mean) / self.scale, lambda g: g / self.scale
+    def run(self, x: Tensor) -> tuple[Tensor, Pullback]:
+        return (x - self.mean) / self.scale, lambda gradient: gradient / self.scale
 
 
-class AffineReLULayer(Layer):
-    def __init__(self, norm: nn.BatchNorm3d, size: Size):
+class _ReLU(Layer):
+    """Rectifies, after an affine map of each channel where there is one (batch-norm that no convolution could take)."""
+
+    zero: Tensor
+    factor: Tensor
+    offset: Tensor
+
+    def __init__(self, size: Size, norm: nn.BatchNorm3d | None = None) -> None:
         super().__init__(size)
-        s, b = affine(norm)
-        self.register_buffer("factor", s.view(1, -1, 1, 1, 1))
-        self.register_buffer("offset", b.view(1, -1, 1, 1, 1))
+        self.has_norm = norm is not None
         self.register_buffer("zero", torch.zeros(()))
-
-    def run(self, x):
-        y = F.relu(x * self.factor + self.offset)
-        return y, lambda g: torch.where(y > 0, g * self.factor, self.zero)
-
-
-class ReLULayer(Layer):
-    def __init__(self, size: Size):
-        super().__init__(size)
-        self.register_buffer("zero", torch.zeros(()))
-
-    def run(self, x):
-        y = F.relu(x)
-        return y, lambda g: torch.where(y > 0, g, self.zero)
-
-
-def affine(norm):
-    s = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    return s.detach(), (norm.bias - norm.running_mean * s).detach()
-
-
-class ConvLayer(Layer):
-    def __init__(self, source: SameConv3d, size: Size, norm=None):
-        k, s = source.kernel_size[0], source.stride[0]
-        super().__init__(tuple(-(-n // s) for n in size))
-        self.k, self.s, self.size = k, s, size
-        w, b = source.weight.detach(), source.bias.detach()
         if norm is not None:
-            f, o = affine(norm)
-            w, b = w * f.view(-1, 1, 1, 1, 1), b * f + o
-        self.register_buffer("weight", w.clone())
-        self.register_buffer("bias", b.clone())
-        self.pads = [same_padding(n, k, s) for n in size]
-        mode = S1 if s == 1 else (STEM if k == 7 else S2)
-        self.mode = mode
-        if mode in ("flip",):
-            self.register_buffer("back", w.transpose(0, 1).flip(2, 3, 4).contiguous())
-        elif mode == "poly" and k > 1:
-            self.back_poly(w)
-        elif k == 1:
-            self.register_buffer("back", w.transpose(0, 1).contiguous())
+            factor, offset = affine(norm)
+            self.register_buffer("factor", factor.view(1, -1, 1, 1, 1))
+            self.register_buffer("offset", offset.view(1, -1, 1, 1, 1))
 
-    def back_poly(self, w):
-        axes = [phase_taps(self.k, lo) for lo, _ in self.pads]
-        o, c = w.shape[:2]
-        big = w.new_zeros(2, 2, 2, c, o, *[hi - l0 + 1 for l0, hi, _ in axes])
-        for p in product(range(2), repeat=3):
-            for (tt, kt), (th, kh), (tw, kw) in product(*[ax[2][q] for ax, q in zip(axes, p)]):
-                big[p][:, :, tt, th, tw] = w[:, :, kt, kh, kw].T
-        self.register_buffer("back", big.flatten(0, 3).contiguous())
-        # outputs needed m in 0..M-1 with n=2m+p<size; pad dy so that conv gives M
-        self.back_pads = [(-l0, hi) for l0, hi, _ in axes]
+    def run(self, x: Tensor) -> tuple[Tensor, Pullback]:
+        y = F.relu(x * self.factor + self.offset if self.has_norm else x)
 
-    def run(self, x):
-        if self.s > 1 and self.k > 1:
-            (t0, t1), (h0, h1), (w0, w1) = self.pads
-            y = F.conv3d(F.pad(x, (w0, w1, h0, h1, t0, t1)), self.weight, self.bias, stride=2)
-        else:
-            y = F.conv3d(x, self.weight, self.bias, stride=self.s, padding=self.k // 2 if self.s == 1 else 0)
-        return y, self.pull
-
-    def pull(self, g):
-        if self.s == 1:
-            if self.mode == "T":
-                return F.conv_transpose3d(g, self.weight, padding=self.k // 2)
-            return F.conv3d(g, self.back, padding=self.k // 2)
-        if self.mode == "T":
-            los = [p[0] for p in self.pads]
-            # full output length (m-1)*2+k ; crop lo .. lo+n
-            out = [(m - 1) * 2 + self.k for m in self.out_size]
-            if self.k == 1:
-                y = F.conv_transpose3d(g, self.weight, stride=2, output_padding=[n - 1 - (m - 1) * 2 for n, m in zip(self.size, self.out_size)])
-                return y
-            y = F.conv_transpose3d(g, self.weight, stride=2)
-            (a, b, c), (T, H, W) = los, self.size
-            return y[:, :, a : a + T, b : b + H, c : c + W]
-        if self.k == 1:
-            y = F.conv3d(g, self.back)
-            for axis in (4, 3, 2):
-                y = interleave(y, y * 0, axis)[(slice(None),) * axis + (slice(0, self.size[axis - 2]),)]
-            return y
-        (t0, t1), (h0, h1), (w0, w1) = self.back_pads
-        if all(p == (1, 1) for p in self.back_pads):
-            y = F.conv3d(g, self.back, padding=1)
-        else:
-            y = F.conv3d(F.pad(g, (w0, w1, h0, h1, t0, t1)), self.back)
-        n = y.shape[0]
-        c = self.weight.shape[1]
-        M = self.out_size
-        if os.environ.get("IL", "8d") == "8d":
-            y = y.reshape(-1, 2, 2, 2, c, *M).permute(0, 4, 5, 1, 6, 2, 7, 3).reshape(-1, c, 2 * M[0], 2 * M[1], 2 * M[2])
-        else:
-            # phases (pt, ph, pw, c)
-            y = y.reshape(-1, 4, 2, c * M[0] * M[1] * M[2]).transpose(2, 3).reshape(-1, 2, 2, c * M[0] * M[1], 2 * M[2])
-            y = y.transpose(2, 3)  # N, pt, c*T*H, ph, 2W
-            y = y.reshape(-1, 2, c * M[0], 4 * M[1] * M[2]).transpose(1, 2)
-            y = y.reshape(-1, c, 2 * M[0], 2 * M[1], 2 * M[2])
-        return y[:, :, : self.size[0], : self.size[1], : self.size[2]]
-
-
-def phase_taps(k: int, lo: int):
-    """-> lowest and highest offset of dy from m, and for each phase [(tap, kernel index)]."""
-    found = []
-    for p in range(2):
-        r = (p + lo) % 2
-        off = (p + lo - r) // 2
-        found.append([(off - j, 2 * j + r) for j in range((k - r + 1) // 2)])
-    l0 = min(t for f in found for t, _ in f)
-    hi = max(t for f in found for t, _ in f)
-    return l0, hi, [[(t - l0, i) for t, i in f] for f in found]
-
-
-def interleave(even: Tensor, odd: Tensor, axis: int) -> Tensor:
-    return torch.stack([even, odd], dim=axis + 1).flatten(axis, axis + 1)
-
-
-class PoolLayer(Layer):
-    def __init__(self, size: Size):
-        super().__init__(tuple(-(-n // 2) for n in size))
-        self.size = size
-        self.register_buffer("zero", torch.zeros(()))
-
-    def run(self, x):
-        pulls = []
-        for axis in (4, 3, 2):
-            x, pull = self.along(x, axis)
-            pulls.append(pull)
-
-        def pullback(g):
-            for p in reversed(pulls):
-                g = p(g)
-            return g
-
-        return x, pullback
-
-    def along(self, x, axis):
-        n = self.size[axis - 2]
-        m = -(-n // 2)
-        pad = [0] * (2 * (4 - axis)) + [n % 2, 1]
-        P = F.pad(x, pad, value=-1.0)
-        E = slice_axis(P, axis, 0, 2 * m + 1, 2)
-        b = slice_axis(P, axis, 1, 2 * m, 2)
-        a, c = slice_axis(E, axis, 0, m), slice_axis(E, axis, 1, m + 1)
-        y = torch.maximum(torch.maximum(a, b), c)
-
-        def pullback(g):
-            is_a = a >= y
-            ga = torch.where(is_a, g, self.zero)
-            rest = g - ga
-            gb = torch.where(b >= y, rest, self.zero)
-            gc = rest - gb
-            base = [0] * (2 * (4 - axis))
-            if n % 2 == 0:
-                ge = ga + F.pad(slice_axis(gc, axis, 0, m - 1), [*base, 1, 0])
-                return interleave(ge, gb, axis)
-            ge = gc + F.pad(slice_axis(ga, axis, 1, m), [*base, 0, 1])
-            return slice_axis(interleave(gb, ge, axis), axis, 0, n)
+        def pullback(gradient: Tensor) -> Tensor:
+            return torch.where(y > 0, gradient * self.factor if self.has_norm else gradient, self.zero)
 
         return y, pullback
 
 
-def slice_axis(x, axis, start, stop, step=1):
-    return x[(slice(None),) * axis + (slice(start, stop, step),)]
+class _Conv(Layer):
+    """A convolution; its adjoint is the transposed convolution with the same weights."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, source: SameConv3d, size: Size) -> None:
+        self.kernel, self.stride = source.kernel_size[0], source.stride[0]
+        super().__init__(_divided(size, self.stride))
+        self.in_size = size
+        self.padding = [same_padding(length, self.kernel, self.stride) for length in size]
+        assert source.bias is not None
+        self.register_buffer("weight", source.weight.detach().clone())
+        self.register_buffer("bias", source.bias.detach().clone())
+
+    def run(self, x: Tensor) -> tuple[Tensor, Pullback]:
+        if self.stride == 1:
+            return F.conv3d(x, self.weight, self.bias, padding=self.kernel // 2), self.pullback
+        return F.conv3d(_padded(x, self.padding), self.weight, self.bias, stride=self.stride), self.pullback
+
+    def pullback(self, gradient: Tensor) -> Tensor:
+        if self.stride == 1:
+            return F.conv_transpose3d(gradient, self.weight, padding=self.kernel // 2)
+        # The transposed convolution writes every cell some window has read, the zeros around the input too: those are cut away.
+        # Where the last window stops short of the input (1x1x1), the cells it never read are added: their gradient is zero.
+        read = [(out - 1) * self.stride + self.kernel for out in self.out_size]
+        unread = [max(length - cells, 0) for length, cells in zip(self.in_size, read, strict=True)]
+        spread = F.conv_transpose3d(gradient, self.weight, stride=self.stride, output_padding=unread)
+        (t, _), (h, _), (w, _) = self.padding
+        size = self.in_size
+        return spread[:, :, t : t + size[0], h : h + size[1], w : w + size[2]]
 
 
-class ResidualLayer(Layer):
-    def __init__(self, source: Residual, size: Size):
-        body = chain(list(source.body), size)
+class _PolyphaseConv(_Conv):
+    """A stride-2 convolution whose adjoint is one stride-1 convolution and an interleave.
+
+    An input cell n = 2 m + phase is read through every second tap of the kernel only, which taps depends on the phase:
+
+        input      0   1   2   3   4   5     phase 0 of the gradient at m: taps 0, 2, 4, ... of the outputs around m
+        output       0       1       2       phase 1                      taps 1, 3, 5, ...
+
+    So each of the 2x2x2 phases is a small convolution of the gradient, all eight are computed as channels of one, and their
+    results are interleaved. Putting zeros between the gradient's cells instead costs 8 times as much.
+    """
+
+    phases: Tensor
+
+    def __init__(self, source: SameConv3d, size: Size) -> None:
+        super().__init__(source, size)
+        axes = [_phase_taps(self.kernel, before) for before, _ in self.padding]
+        outs, channels = self.weight.shape[:2]
+        phases = self.weight.new_zeros(2, 2, 2, channels, outs, *(len(axis[0]) for axis in axes))
+        for phase in product(range(2), repeat=3):
+            taps = [enumerate(axis[which]) for axis, which in zip(axes, phase, strict=True)]
+            for (t, kernel_t), (h, kernel_h), (w, kernel_w) in product(*map(list, taps)):
+                if None not in (kernel_t, kernel_h, kernel_w):
+                    phases[phase][:, :, t, h, w] = self.weight[:, :, kernel_t, kernel_h, kernel_w].T
+        self.register_buffer("phases", phases.flatten(0, 3).contiguous())
+        self.around = [_phase_padding(self.kernel, before) for before, _ in self.padding]
+
+    def pullback(self, gradient: Tensor) -> Tensor:
+        together = F.conv3d(_padded(gradient, self.around), self.phases)
+        channels, (t, h, w) = self.weight.shape[1], self.out_size
+        apart = together.reshape(-1, 2, 2, 2, channels, t, h, w).permute(0, 4, 5, 1, 6, 2, 7, 3)
+        whole = apart.reshape(-1, channels, 2 * t, 2 * h, 2 * w)
+        return whole[:, :, : self.in_size[0], : self.in_size[1], : self.in_size[2]]
+
+
+def _phase_reach(kernel: int, before: int) -> list[dict[int, int]]:
+    """For each phase, {output's offset from m: kernel index}. Output i reads input n through kernel index n + before - 2 i."""
+    reach = []
+    for phase in range(2):
+        indices = range((phase + before) % 2, kernel, 2)
+        reach.append({(phase + before - index) // 2: index for index in indices})
+    return reach
+
+
+def _phase_taps(kernel: int, before: int) -> list[list[int | None]]:
+    """For each phase, the kernel index under each tap of the one convolution that serves both; None where it has none."""
+    reach = _phase_reach(kernel, before)
+    offsets = {offset for phase in reach for offset in phase}
+    return [[phase.get(offset) for offset in range(min(offsets), max(offsets) + 1)] for phase in reach]
+
+
+def _phase_padding(kernel: int, before: int) -> tuple[int, int]:
+    """Zeros before and after the gradient so that the one convolution gives as many cells as the gradient has."""
+    offsets = {offset for phase in _phase_reach(kernel, before) for offset in phase}
+    return -min(offsets), max(offsets)
+
+
+class _MaxPool(Layer):
+    """3x3x3, stride 2, for inputs that are not negative (it stands behind a ReLU): one axis after the other, w first.
+
+    The first maximum in the order t, h, w (autograd's) is the first along w, then h, then t.
+    """
+
+    def __init__(self, size: Size) -> None:
+        super().__init__(_divided(size, 2))
+        self.axes = nn.ModuleList([_MaxPoolAxis(2 + axis, size[axis]) for axis in (2, 1, 0)])
+
+    def run(self, x: Tensor) -> tuple[Tensor, Pullback]:
+        pullbacks: list[Pullback] = []
+        for axis in self.axes:
+            x, pullback = cast(_MaxPoolAxis, axis).run(x)
+            pullbacks.append(pullback)
+        return x, _one_after_the_other(pullbacks[::-1])
+
+
+class _MaxPoolAxis(nn.Module):
+    """Windows of 3, 2 apart, along one axis. Cells are named by their place in a window; `last` is the next window's `first`.
+
+        even length   0 1 2 3 4 5 .        odd length   . 0 1 2 3 4 .
+                      f m l                             f m l
+                          f m l                             f m l
+                              f m l                             f m l
+    """
+
+    zero: Tensor
+
+    def __init__(self, axis: int, length: int) -> None:
+        super().__init__()
+        self.axis, self.length, self.windows = axis, length, -(-length // 2)
+        self.register_buffer("zero", torch.zeros(()))
+
+    def run(self, x: Tensor) -> tuple[Tensor, Pullback]:
+        wide = self._beside(x, self.length % 2, 1, -1.0)  # -1 is never the maximum
+        ends = self._part(wide, 0, 2 * self.windows + 1, 2)
+        middle = self._part(wide, 1, 2 * self.windows, 2)
+        first, last = self._part(ends, 0, self.windows), self._part(ends, 1, self.windows + 1)
+        y = torch.maximum(torch.maximum(first, middle), last)
+
+        def pullback(gradient: Tensor) -> Tensor:
+            to_first = torch.where(first >= y, gradient, self.zero)
+            left = gradient - to_first
+            to_middle = torch.where(middle >= y, left, self.zero)
+            return self._together(to_first, to_middle, left - to_middle)
+
+        return y, pullback
+
+    def _together(self, first: Tensor, middle: Tensor, last: Tensor) -> Tensor:
+        """Gradients by place in the window -> gradient by cell."""
+        if self.length % 2 == 0:  # cells are f m f m ..., the very last `last` is padding
+            ends = first + self._beside(self._part(last, 0, self.windows - 1), 1, 0)
+            return self._interleave(ends, middle)
+        ends = last + self._beside(self._part(first, 1, self.windows), 0, 1)  # cells are m l m l ..., the very first `first` is padding
+        return self._part(self._interleave(middle, ends), 0, self.length)
+
+    def _beside(self, x: Tensor, before: int, after: int, value: float = 0.0) -> Tensor:
+        return F.pad(x, [0, 0] * (4 - self.axis) + [before, after], value=value)
+
+    def _part(self, x: Tensor, start: int, stop: int, step: int = 1) -> Tensor:
+        return x[(slice(None),) * self.axis + (slice(start, stop, step),)]
+
+    def _interleave(self, even: Tensor, odd: Tensor) -> Tensor:
+        return torch.stack([even, odd], dim=self.axis + 1).flatten(self.axis, self.axis + 1)
+
+
+class _Residual(Layer):
+    def __init__(self, source: Residual, size: Size) -> None:
+        body = layer_of(source.body, size)
         super().__init__(body.out_size)
         self.body = body
-        self.shortcut = ConvLayer(source.shortcut, size) if isinstance(source.shortcut, SameConv3d) else None
+        self.shortcut = layer_of(source.shortcut, size)
 
-    def run(self, x):
-        y, pull = self.body.run(x)
-        if self.shortcut is None:
-            return y + x, lambda g: pull(g) + g
-        z, pull2 = self.shortcut.run(x)
-        return y + z, lambda g: pull(g) + pull2(g)
+    def run(self, x: Tensor) -> tuple[Tensor, Pullback]:
+        through, body = self.body.run(x)
+        past, shortcut = self.shortcut.run(x)
+        return through + past, lambda gradient: body(gradient) + shortcut(gradient)
 
 
-def chain(modules, size):
-    layers = []
-    i = 0
-    modules = list(modules)
-    while i < len(modules):
-        m = modules[i]
-        nxt = modules[i + 1] if i + 1 < len(modules) else None
-        if isinstance(m, SameConv3d):
-            if isinstance(nxt, BatchNormReLU):
-                layers += [ConvLayer(m, size, nxt.norm)]
-                size = layers[-1].out_size
-                layers += [ReLULayer(size)]
-                i += 1
-            else:
-                layers += [ConvLayer(m, size)]
-        elif isinstance(m, BatchNormReLU):
-            layers.append(AffineReLULayer(m.norm, size))
-        elif isinstance(m, SameMaxPool3d):
-            layers.append(PoolLayer(size))
-        elif isinstance(m, Residual):
-            layers.append(ResidualLayer(m, size))
-        elif isinstance(m, Normalise):
-            layers.append(NormaliseLayer(m, size))
-        size = layers[-1].out_size
-        i += 1
-    return Chain(layers, size)
+class _Identity(Layer):
+    def run(self, x: Tensor) -> tuple[Tensor, Pullback]:
+        return x, lambda gradient: gradient
+
+
+def _divided(size: Size, stride: int) -> Size:
+    t, h, w = (-(-length // stride) for length in size)
+    return t, h, w
+
+
+def _padded(x: Tensor, padding: list[tuple[int, int]]) -> Tensor:
+    t, h, w = padding
+    return F.pad(x, (*w, *h, *t)) if any(map(any, padding)) else x
+
+
+layer_of.register(nn.Sequential, _Chain)
+layer_of.register(nn.Identity, lambda _, size: _Identity(size))
+layer_of.register(nn.ReLU, lambda _, size: _ReLU(size))
+layer_of.register(Normalise, _Normalise)
+layer_of.register(BatchNormReLU, lambda source, size: _ReLU(size, source.norm))
+layer_of.register(SameMaxPool3d, lambda _, size: _MaxPool(size))
+layer_of.register(Residual, _Residual)
+
+
+@layer_of.register
+def _conv_of(source: SameConv3d, size: Size) -> Layer:
+    is_stem = source.stride[0] == 2 and source.in_channels < 8
+    return _PolyphaseConv(source, size) if is_stem else _Conv(source, size)

@@ -21,6 +21,27 @@ class EchoRegion:
 
 
 @dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """What one upload may ask of the decoder. Over a limit is an error of its own, never a shortened clip."""
+
+    max_seconds: float
+    max_frames: int
+    max_pixels_per_frame: int
+    min_side_px: int
+    cache_bytes: int
+    """Grey frames up to this many bytes are kept from the first pass; a larger clip is decoded again on each walk."""
+
+
+DEFAULT_LIMITS = DecodeLimits(
+    max_seconds=120.0,
+    max_frames=20_000,
+    max_pixels_per_frame=4096 * 2304,
+    min_side_px=64,
+    cache_bytes=192 * 2**20,
+)
+
+
+@dataclass(frozen=True, slots=True)
 class ClipInfo:
     """What is known of a clip without looking at its picture. Counted by decoding, never taken from a header."""
 

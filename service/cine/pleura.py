@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.cine.sector import Sector
-from service.cine.survey import Survey
+from service.cine.overview import Overview
 
 FloatArray = NDArray[np.float32]
 
@@ -42,7 +42,7 @@ class Pleura:
 
 @dataclass(frozen=True, slots=True)
 class _Beams:
-    """Survey frames resampled to beams, and the scale of the samples."""
+    """Frames of the overview resampled to beams, and the scale of the samples."""
 
     frames: FloatArray
     """(K, D, A)"""
@@ -52,24 +52,24 @@ class _Beams:
     depth_px: NDArray[np.float64]
 
 
-def find_pleura(survey: Survey, sector: Sector) -> Pleura | None:
+def find_pleura(overview: Overview, sector: Sector) -> Pleura | None:
     """The pleura of a clip; None when no line qualifies."""
-    beams = _resample(survey, sector)
+    beams = _resample(overview, sector)
     ridge, layers, echoes = _features(beams)
     score = _candidate_score(beams, ridge, layers, echoes, sector.probe)
     path = _best_path(score)
     return _judge(beams, path, score, ridge, echoes)
 
 
-def _resample(survey: Survey, sector: Sector) -> _Beams:
+def _resample(overview: Overview, sector: Sector) -> _Beams:
     spacing = sector.depth_extent_px / DEPTH_SAMPLES
     width_px = (sector.lateral[1] - sector.lateral[0]) * sector.lateral_px(REFERENCE_DEPTH * sector.depth_extent_px)
     lateral = np.linspace(*sector.lateral, max(24, round(width_px / spacing)))
     depth = (np.arange(DEPTH_SAMPLES) + 0.5) * spacing
     x, y = sector.to_frame(lateral[None, :], depth[:, None])
     x, y = x.astype(np.float32), y.astype(np.float32)
-    frames = np.stack([cv2.remap(frame, x, y, cv2.INTER_LINEAR, borderValue=0) for frame in survey.frames])
-    on_frame = cv2.remap(np.ones_like(survey.frames[0]), x, y, cv2.INTER_NEAREST, borderValue=0)
+    frames = np.stack([cv2.remap(frame, x, y, cv2.INTER_LINEAR, borderValue=0) for frame in overview.frames])
+    on_frame = cv2.remap(np.ones_like(overview.frames[0]), x, y, cv2.INTER_NEAREST, borderValue=0)
     # Shrunk, because the features of a sample look a few samples around it.
     inside = cv2.erode(on_frame, np.ones((9, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
     return _Beams(frames.astype(np.float32), inside.astype(np.bool_), lateral, depth)
@@ -135,3 +135,35 @@ def _best_path(score: FloatArray) -> NDArray[np.intp]:
     for beam in range(score.shape[1] - 1, 0, -1):
         path[beam - 1] = path[beam] + choice[path[beam], beam]
     return path
+
+
+MIN_INTERSPACE_SAMPLES = 15
+"""One patch of 30 px at the published scale."""
+
+
+def _judge(beams: _Beams, path: NDArray[np.intp], score: FloatArray, ridge: FloatArray, echoes: FloatArray) -> Pleura | None:
+    """Interspaces along the path and the confidence in it."""
+    at = np.arange(len(path))
+    line = cv2.blur(np.max([_shifted(ridge, by)[path, at] for by in (-2, -1, 0, 1, 2)], axis=0)[None, :], (9, 1))[0]
+    below = cv2.blur(np.mean([_shifted(echoes, by)[path, at] for by in range(4, 34, 3)], axis=0)[None, :], (9, 1))[0]
+    seen = beams.inside[path, at]
+    if not seen.any():
+        return None
+    bright = line > 0.3 * np.percentile(line[seen], 85)
+    lit = below > 0.3 * np.percentile(below[seen], 85)
+    steady = np.abs(np.gradient(cv2.blur(path.astype(np.float32)[None, :], (5, 1))[0])) < 1.2
+    interspaces = _runs(bright & lit & steady & seen)
+    if not interspaces:
+        return None
+    chosen = np.concatenate([np.arange(*run) for run in interspaces])
+    coverage = len(chosen) / max(int(seen.sum()), 1)
+    confidence = float(np.clip(np.median(score[path[chosen], chosen]) / 1.4, 0, 1) * np.clip(coverage / 0.4, 0, 1))
+    return Pleura(beams.lateral, beams.depth_px[path], interspaces, confidence)
+
+
+def _runs(flags: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
+    """Index ranges of True, gaps of up to 5 bridged, shorter ones than an interspace dropped."""
+    closed = cv2.morphologyEx(flags.astype(np.uint8)[None, :], cv2.MORPH_CLOSE, np.ones((1, 7), np.uint8))[0]
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], closed, [0]])))
+    pairs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    return tuple((int(a), int(b)) for a, b in pairs if b - a >= MIN_INTERSPACE_SAMPLES)

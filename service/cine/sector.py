@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.cine.clip import EchoRegion
-from service.cine.survey import Survey
+from service.cine.overview import Overview
 from service.findings import Point
 
 FloatArray = NDArray[np.float64]
@@ -87,26 +87,26 @@ class Sector:
         return tuple(zip(np.clip(x, 0, width - 1).tolist(), np.clip(y, 0, height - 1).tolist(), strict=True))
 
 
-def find_sector(survey: Survey, region: EchoRegion | None = None) -> Sector | None:
+def find_sector(overview: Overview, region: EchoRegion | None = None) -> Sector | None:
     """The sector of a clip, or None when no part of the picture looks like echoes.
 
     `region` is DICOM's own statement (0018,6011); echoes are then looked for inside it only.
     """
-    mask = _echo_mask(survey, region)
+    mask = _echo_mask(overview, region)
     if mask.mean() < MIN_ECHO_SHARE:
         return None
     apex = _apex_from_sides(mask)
     if apex is None:
-        apex = _apex_from_grain(survey, mask)
+        apex = _apex_from_grain(overview, mask)
     return _linear(mask) if apex is None else _convex(mask, apex)
 
 
-def _echo_mask(survey: Survey, region: EchoRegion | None) -> NDArray[np.bool_]:
+def _echo_mask(overview: Overview, region: EchoRegion | None) -> NDArray[np.bool_]:
     """The largest patch of picture that is grey or flickers, without text, rulers and logos around it."""
-    scale = max(survey.width, survey.height) / 512
-    surround = float(np.percentile(survey.mean, 2))
-    grey = survey.mean > surround + 6
-    flicker = (survey.change > 0.7) & (survey.brightest > surround + 4)
+    scale = max(overview.width, overview.height) / 512
+    surround = float(np.percentile(overview.mean, 2))
+    grey = overview.mean > surround + 6
+    flicker = (overview.change > 0.7) & (overview.brightest > surround + 4)
     candidate = (grey | flicker).astype(np.uint8)
     if region is not None:
         x0, y0, x1, y1 = region.box
@@ -166,7 +166,7 @@ def _apex_from_sides(mask: NDArray[np.bool_]) -> Point | None:
     return float(a0[0] + along * da[0]), float(a0[1] + along * da[1])
 
 
-def _apex_from_grain(survey: Survey, mask: NDArray[np.bool_]) -> Point | None:
+def _apex_from_grain(overview: Overview, mask: NDArray[np.bool_]) -> Point | None:
     """The point every beam comes from, told by the speckle's grain; None when the beams run parallel.
 
     The gradient of speckle points along the beam. With apex (ax, ay) the beam through (x, y) leans by
@@ -175,7 +175,7 @@ def _apex_from_grain(survey: Survey, mask: NDArray[np.bool_]) -> Point | None:
     height, width = mask.shape
     block = max(16, max(height, width) // 16)
     tensors = np.zeros((3, height, width), np.float32)
-    for frame in survey.frames[:: max(1, len(survey.frames) // 6)]:
+    for frame in overview.frames[:: max(1, len(overview.frames) // 6)]:
         smooth = cv2.GaussianBlur(frame, (0, 0), 1.0).astype(np.float32)
         gx, gy = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
         # Normalised, so that one bright tilted fascia counts no more than the grain around it.

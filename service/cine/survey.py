@@ -1,46 +1,288 @@
-"""A first look at a clip: a few frames spread over it, and what they say together."""
+"""The one pass over all frames that makes a Clip: counts, times, finds duplicates, keeps what fits in memory.
 
-from dataclasses import dataclass
+What is particular to a format (PyAV, pydicom) is a `Source`; everything after that is the same for all of them, here.
+"""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Protocol
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.cine.clip import Clip
+from service.cine.clip import ClipInfo, DecodeLimits, EchoRegion
+from service.errors import ClipTooLong, FrameTooLarge, FrameTooSmall, UnreadableClip
 
-SURVEY_FRAMES = 24
-"""Frames looked at. Eight already fix the sector; two dozen average the pleura over a breath."""
+ASSUMED_FPS = 30.0
+"""Where nothing says how fast the frames were taken: the commonest rate of the machines' own exports."""
+
+
+class Picture(Protocol):
+    """One decoded frame, before it is known in which colours it is wanted."""
+
+    @property
+    def time_s(self) -> float | None:
+        """When it is shown, on the file's own clock; None where the file does not say."""
+        ...
+
+    @property
+    def shown_s(self) -> float | None:
+        """For how long, where the file says so."""
+        ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) as shown."""
+        ...
+
+    def grey(self) -> NDArray[np.uint8]:
+        """(H, W), 0..255"""
+        ...
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """(H, W, 3), 0..255"""
+        ...
+
+
+class Damaged:
+    """Stands in a walk for a frame that was there and could not be decoded."""
+
+
+DAMAGED = Damaged()
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """Frames spread evenly over a clip, and their statistics pixel by pixel."""
+class Header:
+    """What the file says of itself. Hints: the survey believes frames, not headers."""
 
-    frames: NDArray[np.uint8]
-    """(K, H, W), K >= 1, in the order shown."""
-    mean: NDArray[np.float32]
-    """(H, W)"""
-    brightest: NDArray[np.uint8]
-    """Largest grey level of each pixel, (H, W)."""
-    change: NDArray[np.float32]
-    """Mean absolute difference of a pixel from one surveyed frame to the next, (H, W); 0 for one frame."""
+    container: str
+    nominal_s: float | None
+    """Time between two frames."""
+    stated_s: float | None
+    """Length of the whole clip."""
+    region: EchoRegion | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """A file that can be walked through any number of times."""
 
     @property
-    def height(self) -> int:
-        return int(self.frames.shape[1])
+    def header(self) -> Header: ...
 
-    @property
-    def width(self) -> int:
-        return int(self.frames.shape[2])
+    def pictures(self) -> Iterator[Picture | Damaged]:
+        """Every frame in the order shown. Raises only errors of `service.errors`."""
+        ...
 
 
-def survey(clip: Clip, num_frames: int = SURVEY_FRAMES) -> Survey:
-    """Look at `num_frames` frames spread over the clip (all of them, when it has fewer)."""
-    wanted = set(np.linspace(0, clip.info.num_frames - 1, min(num_frames, clip.info.num_frames)).round().astype(int).tolist())
-    frames = np.stack([frame for index, frame in enumerate(clip.frames()) if index in wanted])
-    steps = np.abs(np.diff(frames.astype(np.int16), axis=0))
-    return Survey(
-        frames=frames,
-        mean=frames.mean(axis=0, dtype=np.float32),
-        brightest=frames.max(axis=0),
-        change=steps.mean(axis=0, dtype=np.float32) if len(steps) else np.zeros(frames.shape[1:], np.float32),
-    )
+@dataclass(slots=True)
+class Clock:
+    """Makes times that start at 0 and strictly increase out of a file's time stamps.
+
+    The rule: a frame is shown when its stamp says so. A frame without a stamp, or with one not after the frame before,
+    is shown one nominal interval after the frame before. A stamp more than a second back is a clock that was set anew
+    (joined files, MPEG wrap-around): from there on, stamps count from that frame.
+    """
+
+    nominal_s: float
+    num_repaired: int = 0
+    times_s: list[float] = field(default_factory=list)
+    _origin_s: float | None = None
+
+    def show(self, stamp_s: float | None) -> float:
+        """The time of the next frame."""
+        self.times_s.append(self._next(stamp_s))
+        return self.times_s[-1]
+
+    def _next(self, stamp_s: float | None) -> float:
+        if not self.times_s:
+            self._origin_s = stamp_s
+            return 0.0
+        expected_s = self.times_s[-1] + self.nominal_s
+        if stamp_s is None:
+            self.num_repaired += 1
+            return expected_s
+        if self._origin_s is None or stamp_s - self._origin_s < self.times_s[-1] - 1.0:
+            self._origin_s = stamp_s - expected_s
+        time_s = stamp_s - self._origin_s
+        if time_s > self.times_s[-1]:
+            return time_s
+        self.num_repaired += 1
+        return expected_s
+
+
+_DUPLICATE_MAX = 6
+_DUPLICATE_MEAN = 0.05
+
+
+def is_duplicate(frame: NDArray[np.uint8], before: NDArray[np.uint8]) -> bool:
+    """Whether `frame` shows the same instant as `before`: equal, but for what coding a repeat costs."""
+    difference = cv2.absdiff(frame, before)
+    return bool(cv2.minMaxLoc(difference)[1] <= _DUPLICATE_MAX) and cv2.mean(difference)[0] <= _DUPLICATE_MEAN
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyedClip:
+    """A Clip (see `service.cine.clip`): a source, what the survey found in it, and its grey frames where they fit."""
+
+    info: ClipInfo
+    source: Source = field(repr=False)
+    cache: tuple[NDArray[np.uint8], ...] | None = field(repr=False)
+
+    def frames(self) -> Iterator[NDArray[np.uint8]]:
+        """Every frame (H, W), read-only."""
+        return iter(self.cache) if self.cache is not None else self._walk(lambda picture: picture.grey())
+
+    def rgb_frames(self) -> Iterator[NDArray[np.uint8]]:
+        """Every frame (H, W, 3), read-only; decoded anew."""
+        return self._walk(lambda picture: picture.rgb())
+
+    def _walk(self, colours: Callable[[Picture], NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+        walked: list[NDArray[np.uint8]] = []
+        num_left = self.info.num_frames
+        for picture in islice(_sound(self.source, (self.info.width, self.info.height)), num_left):
+            walked = [_frozen(colours(picture))]
+            num_left -= 1
+            yield walked[0]
+        # Concealment in a damaged file depends on the decoder's threads: a later walk may find fewer frames. The count stands.
+        yield from walked * num_left
+
+
+def survey(source: Source, limits: DecodeLimits) -> SurveyedClip:
+    """Walk through the clip once.
+
+    Raises: UnreadableClip (not one sound frame), FrameTooLarge, FrameTooSmall, ClipTooLong (as soon as it is passed).
+    """
+    header = source.header
+    tally = _Tally(limits, Clock(header.nominal_s or 1.0 / ASSUMED_FPS))
+    for picture in source.pictures():
+        tally.add(picture)
+    return SurveyedClip(tally.info(header), source, tally.cache())
+
+
+@dataclass(slots=True)
+class _Tally:
+    limits: DecodeLimits
+    clock: Clock
+    frames: list[NDArray[np.uint8]] = field(default_factory=list)
+    frames_bytes: int = 0
+    duplicates: list[bool] = field(default_factory=list)
+    before: NDArray[np.uint8] | None = None
+    shown_s: float | None = None
+    num_damaged: int = 0
+    num_resized: int = 0
+
+    def add(self, picture: Picture | Damaged) -> None:
+        if isinstance(picture, Damaged):
+            self.num_damaged += 1
+            return
+        if self.before is None:
+            check_size(*picture.size, self.limits)
+        elif picture.size != self.before.shape[::-1]:
+            self.num_resized += 1
+            return
+        self._check_length(self.clock.show(picture.time_s))
+        frame = _frozen(picture.grey())
+        self.shown_s = picture.shown_s
+        self.duplicates.append(self.before is not None and is_duplicate(frame, self.before))
+        self.before = frame
+        self._keep(frame)
+
+    def _check_length(self, time_s: float) -> None:
+        if time_s > self.limits.max_seconds:
+            raise too_long(self.limits)
+        if len(self.clock.times_s) > self.limits.max_frames:
+            raise ClipTooLong(f"The clip has more than {self.limits.max_frames} frames, the most that can be read in one clip.")
+
+    def _keep(self, frame: NDArray[np.uint8]) -> None:
+        self.frames_bytes += frame.nbytes
+        if self.frames_bytes <= self.limits.cache_bytes:
+            self.frames.append(frame)
+        else:
+            self.frames.clear()
+
+    def cache(self) -> tuple[NDArray[np.uint8], ...] | None:
+        return tuple(self.frames) if self.frames_bytes <= self.limits.cache_bytes else None
+
+    def info(self, header: Header) -> ClipInfo:
+        if self.before is None:
+            raise UnreadableClip("The clip is damaged: not one of its frames could be decoded. Please export it again.")
+        times_s = np.asarray(self.clock.times_s, dtype=np.float64)
+        duration_s = float(times_s[-1]) + self._last_shown_s(times_s)
+        return ClipInfo(
+            times_s=_frozen_times(times_s),
+            duration_s=duration_s,
+            width=self.before.shape[1],
+            height=self.before.shape[0],
+            is_duplicate=_frozen_flags(self.duplicates),
+            container=header.container,
+            region=header.region,
+            warnings=(*header.warnings, *self._warnings(header, duration_s)),
+        )
+
+    def _last_shown_s(self, times_s: NDArray[np.float64]) -> float:
+        """What the file says, but no more than two usual intervals: a GIF rests on its last frame before it starts again."""
+        usual_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else self.clock.nominal_s
+        return min(self.shown_s, 2 * usual_s) if self.shown_s else usual_s
+
+    def _warnings(self, header: Header, duration_s: float) -> Iterator[str]:
+        if self.num_damaged:
+            yield f"{_frames(self.num_damaged)} could not be decoded and {_were(self.num_damaged)} left out."
+        if self.num_resized:
+            yield f"{_frames(self.num_resized)} of another size than the first {_were(self.num_resized)} left out."
+        if self.clock.num_repaired:
+            yield (
+                f"{_frames(self.clock.num_repaired)} had no time stamp, or one out of order; each was put "
+                f"{1000 * self.clock.nominal_s:.1f} ms after the frame before."
+            )
+        stated_s = header.stated_s or 0.0
+        if stated_s - duration_s > max(2 * self.clock.nominal_s, 0.02 * stated_s):
+            yield f"The clip is cut off: it says that it lasts {stated_s:.1f} s, and {duration_s:.1f} s of it could be read."
+
+
+def check_size(width: int, height: int, limits: DecodeLimits) -> None:
+    """Raises: FrameTooLarge, FrameTooSmall."""
+    if width * height > limits.max_pixels_per_frame:
+        raise FrameTooLarge(
+            f"The frames are {width} x {height} px; at most {limits.max_pixels_per_frame / 1e6:.1f} million pixels a frame can be read. "
+            "Please export the clip at a smaller size."
+        )
+    if min(width, height) < limits.min_side_px:
+        raise FrameTooSmall(f"The frames are {width} x {height} px; each side must have at least {limits.min_side_px} px.")
+
+
+def too_long(limits: DecodeLimits) -> ClipTooLong:
+    return ClipTooLong(f"The clip is longer than {limits.max_seconds:g} s, the most that can be read in one clip. Please cut it.")
+
+
+def _sound(source: Source, size: tuple[int, int]) -> Iterator[Picture]:
+    """The frames that the survey counted."""
+    for picture in source.pictures():
+        if not isinstance(picture, Damaged) and picture.size == size:
+            yield picture
+
+
+def _frozen(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    frame.flags.writeable = False
+    return frame
+
+
+def _frozen_times(times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    times_s.flags.writeable = False
+    return times_s
+
+
+def _frozen_flags(flags: list[bool]) -> NDArray[np.bool_]:
+    array = np.asarray(flags, dtype=np.bool_)
+    array.flags.writeable = False
+    return array
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"

@@ -108,4 +108,5 @@ def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
     full_scale = float(np.percentile(values, FULL_SCALE_PERCENTILE)) or float(values.max())
     if full_scale <= 0.0:
         return np.zeros_like(values)
-    return np.clip(values / np.float32(full_scale), 0.0, 1.0)
+    shares: NDArray[np.float32] = np.clip(values / np.float32(full_scale), 0.0, 1.0)
+    return shares

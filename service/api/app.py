@@ -1,0 +1,157 @@
+"""create_app(): the service as an ASGI application, from its settings and whoever reads its clips."""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import __version__
+from service.api import openapi
+from service.api.problems import http_problem, problem_of, problem_response
+from service.api.room import ReadingRoom
+from service.api.routes import api_routes, page_routes
+from service.errors import BadOption, OperatorError, Overloaded, SeashoreError
+from service.reader import Reader
+from service.settings import Settings
+
+WEB = Path(__file__).resolve().parent.parent / "web"
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""The page runs nothing but its own files; clips come back to it as blobs."""
+
+HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",  # answers are about patients: no copy stays in a browser or a proxy
+}
+
+log = logging.getLogger(__name__)
+
+
+class SeashoreAPI(FastAPI):
+    """FastAPI whose OpenAPI document says what this service really answers."""
+
+    def openapi(self) -> dict[str, Any]:
+        return openapi.document(self)
+
+
+def create_app(settings: Settings, reader: Reader) -> FastAPI:
+    """The application. Its model is loaded, checked and warmed when it starts; `/readyz` says when that is done."""
+    room = ReadingRoom.furnish(settings, reader)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loading = asyncio.create_task(asyncio.to_thread(room.prepare))
+        yield
+        room.queue.close()
+        with suppress(asyncio.CancelledError):
+            await loading
+
+    app = SeashoreAPI(
+        title="Seashore",
+        version=__version__,
+        summary="Does the lung slide? Reads lung-ultrasound clips.",
+        description=openapi.DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        docs_url=None,  # both pages fetch their scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.include_router(api_routes(room))
+    app.include_router(page_routes(WEB))
+    app.mount("/web", StaticFiles(directory=WEB), name="web")
+    _answer_errors_as_problems(app, room)
+    app.add_middleware(LastResort)
+    return app
+
+
+def _answer_errors_as_problems(app: FastAPI, room: ReadingRoom) -> None:
+    @app.exception_handler(SeashoreError)
+    async def answer_ours(request: Request, error: SeashoreError) -> Response:
+        if isinstance(error, OperatorError):
+            log.error("%s: %s %s", error.code, error, error.log_detail)
+        headers = {"retry-after": str(room.queue.retry_after_s())} if isinstance(error, Overloaded) else None
+        return problem_response(problem_of(error), headers)
+
+    @app.exception_handler(HTTPException)
+    async def answer_http(request: Request, error: HTTPException) -> Response:
+        return problem_response(_http_problem_of(request, error), dict(error.headers or {}))
+
+    @app.exception_handler(RequestValidationError)
+    async def answer_validation(request: Request, error: RequestValidationError) -> Response:
+        names = ", ".join(sorted({str(item["loc"][-1]) for item in error.errors()}))
+        return problem_response(problem_of(BadOption(f"These do not have the form they need: {names}.")))
+
+
+def _http_problem_of(request: Request, error: HTTPException) -> Any:
+    if error.status_code == 404 and request.url.path.startswith("/v1/jobs"):
+        return http_problem("not_found", "Jobs are not in this version yet. POST /v1/predict answers clips at once.")
+    if error.status_code == 404:
+        return http_problem("not_found", "There is nothing here. Clips go to POST /v1/predict; /openapi.json lists the rest.")
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        return http_problem("method_not_allowed", f"Use {allowed} here, not {request.method}.")
+    return http_problem("bad_request", "The request cannot be read as HTTP.")
+
+
+class LastResort:
+    """Around everything: the headers every answer carries, and a bare 500 for whatever is a bug.
+
+    The log gets the bug's class and where it happened, not its message: a message may quote the clip's own header,
+    and that names the patient.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal has_started
+            if message["type"] == "http.response.start":
+                has_started = True
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            log.info("caller_gone")
+        except Exception as bug:
+            log.error("internal_error: %s", describe_bug(bug))
+            if not has_started:
+                sentence = "The service met an error of its own. It is logged; nothing is wrong with the request as far as is known."
+                await problem_response(http_problem("internal_error", sentence))(scope, receive, send_with_headers)
+
+
+def describe_bug(bug: BaseException) -> str:
+    """Class and stack of an exception and its causes, without their messages."""
+    parts = []
+    cause: BaseException | None = bug
+    while cause is not None:
+        frames = " < ".join(f"{f.name} ({Path(f.filename).name}:{f.lineno})" for f in reversed(traceback.extract_tb(cause.__traceback__)))
+        parts.append(f"{type(cause).__name__} in {frames}")
+        cause = cause.__cause__ or cause.__context__
+    return ", from ".join(parts)

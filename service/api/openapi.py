@@ -1,0 +1,97 @@
+"""The OpenAPI document. `python -m service.api.openapi [PATH]` writes it; a test fails when the written one has drifted."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service import errors
+from service.api.problems import KINDS, MEDIA_TYPE, Problem
+from service.errors import SeashoreError
+
+DESCRIPTION = """\
+Send a lung-ultrasound clip, get back whether the lung slides: a calibrated probability, the evidence for it in pixels of
+the clip's own frame, and an honest "not assessable". Decision support for trained clinicians; not for diagnosis.
+
+Errors are `application/problem+json` with a stable `code`. A clip that is fine but too short, still, or without a pleura
+is no error: it is answered 200 with the verdict `not_assessable` and the reasons.
+"""
+
+_PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
+_CLIP_BYTES = {"type": "string", "format": "binary"}
+
+
+def _problem_responses(*kinds: type[SeashoreError]) -> dict[int | str, dict[str, Any]]:
+    """One response a status, listing the codes it comes with."""
+    by_status: dict[int, list[type[SeashoreError]]] = {}
+    for kind in kinds:
+        by_status.setdefault(KINDS[kind].status, []).append(kind)
+    return {
+        status: {
+            "description": "; ".join(f"`{kind.code}`: {KINDS[kind].title}" for kind in same),
+            "content": {MEDIA_TYPE: {"schema": _PROBLEM_REF}},
+        }
+        for status, same in sorted(by_status.items())
+    }
+
+
+PREDICT_DOCUMENTATION: dict[str, Any] = {
+    "summary": "Does the lung slide in this clip?",
+    "description": (
+        "The clip is the multipart field `clip`, or the body itself. MP4, AVI, MOV, MKV, WebM, MPEG, GIF or multi-frame "
+        "ultrasound DICOM; told from the content, never from the name or the declared type."
+    ),
+    "response_description": "The answer. `probability` is the probability that sliding is PRESENT.",
+    "responses": {
+        200: {"content": {"video/mp4": {"schema": _CLIP_BYTES}, "application/x-npz": {"schema": _CLIP_BYTES}}},
+        **_problem_responses(*KINDS),
+    },
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {"schema": {"type": "object", "required": ["clip"], "properties": {"clip": _CLIP_BYTES}}},
+                "application/octet-stream": {"schema": _CLIP_BYTES},
+            },
+        }
+    },
+}
+
+READY_DOCUMENTATION: dict[str, Any] = {
+    "summary": "Is the model loaded, checked and warm?",
+    "responses": _problem_responses(errors.BadBundle, errors.EngineFailed),
+}
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI 3.1 of the whole service."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description,
+            license_info=app.license_info,
+            routes=app.routes,
+        )
+        schemas = schema["components"]["schemas"]
+        schemas["Problem"] = Problem.model_json_schema()
+        schema["components"]["schemas"] = dict(sorted(schemas.items()))
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+def written() -> str:
+    """The document as it is kept in the repository."""
+    from service.api.app import create_app  # app imports this module: the document is a view of it
+    from service.reader import ClipReader
+    from service.settings import Settings
+
+    return json.dumps(create_app(Settings(), ClipReader(Settings())).openapi(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1] if len(sys.argv) > 1 else "openapi/openapi.json").write_text(written(), encoding="utf-8")

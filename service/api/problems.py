@@ -1,0 +1,84 @@
+"""Errors on the wire: application/problem+json (RFC 9457) with a stable `code`. The one table of statuses is here."""
+
+from dataclasses import dataclass
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from service import errors
+from service.errors import SeashoreError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """What is the same every time a code occurs."""
+
+    status: int
+    title: str
+
+
+KINDS: dict[type[SeashoreError], ProblemKind] = {
+    errors.EmptyUpload: ProblemKind(400, "No clip was sent"),
+    errors.UploadTooLarge: ProblemKind(413, "The clip is larger than this service accepts"),
+    errors.UnsupportedFormat: ProblemKind(415, "This is not a clip"),
+    errors.NoVideo: ProblemKind(422, "The file holds no pictures"),
+    errors.UnreadableClip: ProblemKind(422, "The clip cannot be read"),
+    errors.WrongModality: ProblemKind(422, "The DICOM object is not ultrasound"),
+    errors.FrameTooLarge: ProblemKind(422, "The clip's frames are too large"),
+    errors.FrameTooSmall: ProblemKind(422, "The clip's frames are too small"),
+    errors.ClipTooLong: ProblemKind(422, "The clip is too long to be answered at once"),
+    errors.BadOption: ProblemKind(422, "An option is wrong"),
+    errors.UnknownModel: ProblemKind(404, "There is no such model"),
+    errors.NotAcceptable: ProblemKind(406, "The answer does not come in that form"),
+    errors.Overloaded: ProblemKind(429, "Too many clips are waiting"),
+    errors.DeadlineExceeded: ProblemKind(504, "It took too long"),
+    errors.BadBundle: ProblemKind(503, "The model cannot be used"),
+    errors.EngineFailed: ProblemKind(503, "The model could not be run"),
+}
+"""Every class of error a request can meet. A test walks the tree and fails on one that is missing."""
+
+HTTP_KINDS: dict[str, ProblemKind] = {
+    "not_found": ProblemKind(404, "Nothing is at this address"),
+    "method_not_allowed": ProblemKind(405, "This address does not take that method"),
+    "bad_request": ProblemKind(400, "The request cannot be read"),
+    "starting": ProblemKind(503, "The service is starting"),
+    "internal_error": ProblemKind(500, "Something went wrong in the service"),
+}
+"""Problems of HTTP itself, by code."""
+
+JOBS_HINT = "Longer ones go to /v1/jobs (not in this version yet)."
+
+
+class Problem(BaseModel):
+    """What went wrong, and what can be done about it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str = Field(description="urn:seashore:problem:<code>")
+    title: str = Field(description="The same for every problem of this code.")
+    status: int
+    code: str = Field(description="Stable; branch on this.")
+    detail: str = Field(description="What was found and what was needed, for a person to read.")
+
+
+def problem_of(error: SeashoreError) -> Problem:
+    return _problem(error.code, KINDS[type(error)], _detail_of(error))
+
+
+def http_problem(code: str, detail: str) -> Problem:
+    return _problem(code, HTTP_KINDS[code], detail)
+
+
+def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(problem.model_dump(), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _problem(code: str, kind: ProblemKind, detail: str) -> Problem:
+    return Problem(type=f"urn:seashore:problem:{code}", title=kind.title, status=kind.status, code=code, detail=detail)
+
+
+def _detail_of(error: SeashoreError) -> str:
+    """The decoder's sentence says how long a clip may be; where longer ones go is this API's knowledge."""
+    return f"{error} {JOBS_HINT}" if isinstance(error, errors.ClipTooLong) else str(error)

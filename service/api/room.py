@@ -1,0 +1,150 @@
+"""The reading room: what the requests of one service share, and the work one clip asks of it. No HTTP."""
+
+import logging
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.api.negotiation import Form
+from service.api.queue import ReadingQueue, Stop
+from service.api.schemas import answer_of
+from service.api.upload import Upload
+from service.cine.clip import Clip
+from service.errors import SeashoreError
+from service.findings import Analysis, Arrays
+from service.pipeline import Options
+from service.reader import ModelEntry, Reader
+from service.settings import Settings
+from service.telemetry import Metrics
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked about one clip."""
+
+    entry: ModelEntry
+    options: Options
+    form: Form
+
+
+@dataclass(slots=True)
+class Readiness:
+    """Whether the default model is loaded, checked and warm."""
+
+    is_ready: bool = False
+    error: SeashoreError | None = None
+
+
+class RecentAnalyses:
+    """The last few answers, so that the annotated clip of a clip just read is drawn without reading it again.
+
+    Only that: JSON is always computed. Keyed by the clip's bytes, so nobody sees an answer whose clip they do not hold.
+    """
+
+    def __init__(self, max_entries: int = 8, seconds: float = 120.0) -> None:
+        self._max_entries = max_entries
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[tuple[str, str, Options], tuple[float, Analysis]] = OrderedDict()
+
+    def put(self, upload: Upload, request: Request, analysis: Analysis) -> None:
+        with self._lock:
+            self._entries[_key(upload, request)] = (time.monotonic(), analysis)
+            while len(self._entries) > self._max_entries:
+                self._entries.popitem(last=False)
+
+    def get(self, upload: Upload, request: Request) -> Analysis | None:
+        with self._lock:
+            written_s, analysis = self._entries.get(_key(upload, request), (0.0, None))
+            return analysis if time.monotonic() - written_s <= self._seconds else None
+
+
+def _key(upload: Upload, request: Request) -> tuple[str, str, Options]:
+    return upload.sha256, str(request.entry), request.options
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRoom:
+    settings: Settings
+    reader: Reader
+    queue: ReadingQueue
+    metrics: Metrics
+    readiness: Readiness = field(default_factory=Readiness)
+    recent: RecentAnalyses = field(default_factory=RecentAnalyses)
+
+    @classmethod
+    def furnish(cls, settings: Settings, reader: Reader) -> "ReadingRoom":
+        queue = ReadingQueue(max_concurrent=settings.max_concurrent, max_queued=settings.max_queued, deadline_s=settings.deadline_s)
+        return cls(settings, reader, queue, Metrics(lambda: queue.num_pending))
+
+    def prepare(self) -> None:
+        """Have the default model loaded, its golden clip checked, its engine warm."""
+        start_s = time.monotonic()
+        try:
+            entry = self.reader.find(None)
+            self.reader.load(entry)
+        except SeashoreError as error:
+            self.readiness.error = error
+            log.error("not ready: %s: %s %s", error.code, error, error.log_detail)
+        else:
+            self.readiness.is_ready = True
+            log.info("ready: model %s in %.1f s", entry, time.monotonic() - start_s)
+
+    def answer(self, upload: Upload, request: Request, folder: Path, stop: Stop) -> bytes | Path:
+        """Read the clip and make the form asked for: JSON as bytes, the others as a file in `folder`. Runs in a thread.
+
+        When nobody waits any more it removes the folder itself, for the request that made it has ended before it.
+        """
+        try:
+            return self._answer(upload, request, folder, stop)
+        finally:
+            if stop.is_set:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _answer(self, upload: Upload, request: Request, folder: Path, stop: Stop) -> bytes | Path:
+        clip = self.reader.open(upload.path)
+        recent = self.recent.get(upload, request) if request.form is Form.ANNOTATED_CLIP else None
+        if recent is not None:
+            return self._annotated(clip, recent, folder / "annotated.mp4")
+        analysis, arrays = self.reader.read(clip, request.entry, request.options, stop.check)
+        self.metrics.observe_analysis(analysis)
+        self.recent.put(upload, request, analysis)
+        match request.form:
+            case Form.JSON:
+                return answer_of(analysis).model_dump_json().encode()
+            case Form.ANNOTATED_CLIP:
+                return self._annotated(clip, analysis, folder / "annotated.mp4")
+            case Form.ARRAYS:
+                return write_npz(analysis, arrays, folder / "arrays.npz")
+
+    def _annotated(self, clip: Clip, analysis: Analysis, out: Path) -> Path:
+        start_s = time.monotonic()
+        self.reader.annotate(clip, analysis, out)
+        self.metrics.observe_stage("annotate", time.monotonic() - start_s)
+        return out
+
+
+def write_npz(analysis: Analysis, arrays: Arrays, out: Path) -> Path:
+    """Everything the model saw and said, as named arrays; `answer` is the JSON answer, `gradients` only with saliency."""
+    named: dict[str, NDArray[Any]] = {
+        "patches": arrays.patches,
+        "logits": arrays.logits,
+        "window": arrays.window,
+        "row": arrays.row,
+        "column": arrays.column,
+        "answer": np.array(answer_of(analysis).model_dump_json()),
+    }
+    if arrays.gradients is not None:
+        named["gradients"] = arrays.gradients
+    with out.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **named)
+    return out

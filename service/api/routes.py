@@ -1,0 +1,180 @@
+"""The addresses of the service. Nothing is computed here."""
+
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import WithJsonSchema
+from starlette.requests import ClientDisconnect
+
+from service.api import room as reading
+from service.api.negotiation import Form, negotiate
+from service.api.openapi import PREDICT_DOCUMENTATION, READY_DOCUMENTATION
+from service.api.problems import http_problem, problem_of, problem_response
+from service.api.queue import CallerGone
+from service.api.room import ReadingRoom
+from service.api.schemas import AnswerSchema, ModelEntrySchema, ModelsSchema, StatusSchema
+from service.api.upload import receive_clip
+from service.errors import BadOption, SeashoreError
+from service.options import parse_options, quoted
+from service.telemetry import METRICS_MEDIA_TYPE
+
+log = logging.getLogger(__name__)
+
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's status for a caller that hung up. Nobody receives it."""
+
+
+# Query options are text here, so that every refusal is our own sentence; the document says what they really are.
+SaliencyOption = Annotated[
+    str | None,
+    Query(description="How each patch's saliency is computed: not at all, as the input gradient, or averaged over noisy copies (slower)."),
+    WithJsonSchema({"type": "string", "enum": ["none", "vanilla", "smoothgrad"], "default": "vanilla"}),
+]
+ModelOption = Annotated[
+    str | None,
+    Query(description="NAME or NAME:VERSION of a model in /v1/models."),
+    WithJsonSchema({"type": "string", "examples": ["NAME:VERSION"]}),
+]
+RowsOption = Annotated[
+    str | None,
+    Query(description="Patch rows read: the two just below the pleural line, or all down to where the echoes end."),
+    WithJsonSchema({"type": "string", "enum": ["pleura", "all"], "default": "pleura"}),
+]
+RegionOption = Annotated[
+    str | None,
+    Query(
+        description="Pleural region drawn by hand, in pixels of the frame: 'x,y x,y x,y ...' or '[[x,y],[x,y],[x,y]]'; replaces the search."
+    ),
+    WithJsonSchema({"type": "string", "examples": ["120,200 520,200 520,260 120,260"]}),
+]
+ScaleOption = Annotated[
+    str | None,
+    Query(description="Millimetres a pixel, when the clip does not say."),
+    WithJsonSchema({"type": "number", "minimum": 0.005, "maximum": 2.0, "examples": [0.08]}),
+]
+OPTION_NAMES = ("saliency", "model", "rows", "region", "mm_per_px")
+
+
+async def _scratch_folder() -> AsyncIterator[Path]:
+    """A folder for one request's files, gone once its answer has been sent."""
+    folder = Path(tempfile.mkdtemp(prefix="seashore-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+ScratchFolder = Annotated[Path, Depends(_scratch_folder)]
+
+
+def api_routes(room: ReadingRoom) -> APIRouter:
+    router = APIRouter()
+
+    async def predict(
+        request: Request,
+        folder: ScratchFolder,
+        saliency: SaliencyOption = None,
+        model: ModelOption = None,
+        rows: RowsOption = None,
+        region: RegionOption = None,
+        mm_per_px: ScaleOption = None,
+    ) -> Response:
+        start_s = time.monotonic()
+        outcome = "internal_error"
+        try:
+            form = negotiate(request.headers.get("accept"))
+            _refuse_unknown_options(request)
+            wanted = reading.Request(room.reader.find(model), parse_options(saliency, rows, region, mm_per_px), form)
+            response = await _answer(room, request, wanted, folder)
+            outcome = "ok"
+            return response
+        except SeashoreError as error:
+            outcome = error.code
+            raise
+        except (CallerGone, ClientDisconnect):
+            outcome = "caller_gone"
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        finally:
+            room.metrics.count_request(outcome)
+            log.info("predict: %s in %.2f s", outcome, time.monotonic() - start_s)
+
+    documented = dict(PREDICT_DOCUMENTATION, response_model=AnswerSchema)
+    router.add_api_route("/v1/predict", predict, methods=["POST"], operation_id="predict", **documented)
+    router.add_api_route("/predict", predict, methods=["POST"], operation_id="predict_unversioned", **documented)
+
+    @router.get("/v1/models", summary="The models that can be asked", operation_id="models")
+    async def models() -> ModelsSchema:
+        entries = [
+            ModelEntrySchema(name=entry.name, version=entry.version, default=entry.is_default, loaded=entry.is_loaded)
+            for entry in room.reader.models()
+        ]
+        return ModelsSchema(models=entries)
+
+    @router.get("/healthz", summary="Is the process alive?", operation_id="healthz")
+    async def healthz() -> StatusSchema:
+        return StatusSchema(status="ok")
+
+    @router.get("/readyz", response_model=StatusSchema, operation_id="readyz", **READY_DOCUMENTATION)
+    async def readyz() -> StatusSchema | Response:
+        if room.readiness.error is not None:
+            return problem_response(problem_of(room.readiness.error))
+        if not room.readiness.is_ready:
+            return problem_response(http_problem("starting", "The model is being loaded and checked."), {"retry-after": "2"})
+        return StatusSchema(status="ready")
+
+    @router.get(
+        "/metrics",
+        summary="Counters for Prometheus",
+        operation_id="metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text format."}},
+    )
+    async def metrics() -> Response:
+        return Response(room.metrics.exposition(), media_type=METRICS_MEDIA_TYPE)
+
+    return router
+
+
+def page_routes(web: Path) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def page() -> FileResponse:
+        return FileResponse(web / "index.html", media_type="text/html; charset=utf-8")
+
+    return router
+
+
+def _refuse_unknown_options(request: Request) -> None:
+    """A misspelt option would otherwise be an answer to another question."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if name not in OPTION_NAMES:
+            raise BadOption(f"There is no option {quoted(name)}; the options are {', '.join(OPTION_NAMES)}.")
+        if names.count(name) > 1:
+            raise BadOption(f"{name} is given {names.count(name)} times; give it once.")
+
+
+async def _answer(room: ReadingRoom, request: Request, wanted: reading.Request, folder: Path) -> Response:
+    room.queue.refuse_when_full()
+    settings = room.settings
+    upload = await receive_clip(request, folder / "clip", max_bytes=settings.max_upload_bytes, deadline_s=settings.upload_deadline_s)
+    room.metrics.observe_upload(upload.num_bytes)
+    answer = await room.queue.run(partial(room.answer, upload, wanted, folder), caller_leaves=partial(_caller_leaves, request))
+    if isinstance(answer, bytes):
+        return Response(answer, media_type=Form.JSON.value, headers={"vary": "Accept"})
+    return FileResponse(answer, media_type=wanted.form.value, headers={"vary": "Accept"})
+
+
+async def _caller_leaves(request: Request) -> None:
+    """Returns when the caller has hung up. Only after the whole body has been received."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,302 @@
+"""The answer on the wire, field by field, built from `service.findings`. Nothing is decided here.
+
+Coordinates are pixels of the uploaded frame (x right, y down); times are seconds from the clip's start.
+"""
+
+import base64
+from typing import Literal, overload
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from service import findings
+from service.telemetry import stages_ms
+
+INTENDED_USE = (
+    "Decision support for clinicians trained in lung ultrasound; not for diagnosis. Absent sliding is not by itself "
+    "pneumothorax, and sliding seen here does not exclude one elsewhere."
+)
+
+ProbeName = Literal["linear", "convex", "unknown"]
+PROBES: dict[str, ProbeName] = {"linear": "linear", "convex": "convex"}
+VerdictName = Literal["present", "absent", "indeterminate", "not_assessable"]
+
+
+class _Schema(BaseModel):
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+
+class ModelSchema(_Schema):
+    """The model that read the clip."""
+
+    name: str
+    version: str
+    sha256: str = Field(description="Of the bundle's model.onnx.")
+    device: str = Field(description="Where the patches were really classified.", examples=["cpu (OpenVINO)"])
+
+
+class ClipSchema(_Schema):
+    """The clip, as decoded; never as its header says."""
+
+    frames: int
+    fps: float
+    duration_s: float
+    width: int
+    height: int
+    probe: ProbeName
+    mm_per_px: float | None
+
+
+class ReasonSchema(_Schema):
+    code: str = Field(description="Stable.", examples=["no_pleura"])
+    detail: str = Field(description="What to do about it, in a sonographer's words.")
+
+
+class QualitySchema(_Schema):
+    assessable: bool
+    score: float = Field(ge=0, le=1, description="How far the picture can be trusted.")
+    reasons: list[ReasonSchema]
+
+
+class LungSlidingSchema(_Schema):
+    probability: float | None = Field(ge=0, le=1, description="That sliding is PRESENT; null only when not assessable.")
+    interval: tuple[float, float] | None = Field(description="95 %, over the clip's windows and interspaces.")
+    verdict: VerdictName
+    wall_control: float | None = Field(
+        description="The same model on the clip's own chest wall; high means that the probe moved. null where there is too little wall."
+    )
+
+
+class LungPointSchema(_Schema):
+    """Part of the pleura slides and part does not; the verdict is then never "present"."""
+
+    suspected: bool
+    x_px: float | None
+
+
+class ColumnSchema(_Schema):
+    """What was measured at one place along the pleura."""
+
+    x_px: float
+    slide_px: float = Field(description="RMS displacement of the lung past the wall.")
+    slide_mm: float | None
+    wall_px: float = Field(description="The same of wall past wall: what is read where nothing slides.")
+    tracking: float = Field(ge=0, le=1, description="Tracking quality.")
+    probability: float | None
+
+
+class SlideOverTimeSchema(_Schema):
+    t_s: list[float]
+    px: list[float]
+
+
+class PleuraSchema(_Schema):
+    """The pleural line, of the clip's middle frame where it moves."""
+
+    confidence: float = Field(ge=0, le=1)
+    line: list[tuple[float, float]]
+    interspaces: list[tuple[float, float]] = Field(description="[x0, x1] of each run of pleura between two rib shadows.")
+    columns: list[ColumnSchema]
+    slide_over_time: SlideOverTimeSchema
+
+
+class SaliencySchema(_Schema):
+    """How much each pixel, and each frame, of one patch moved the answer."""
+
+    map: str = Field(description="Greyscale PNG, h x w, base64; 255 where it mattered most.")
+    time: list[float] = Field(description="0..1 for each of the T frames.")
+
+
+class PatchSchema(_Schema):
+    polygon: list[tuple[float, float]] = Field(min_length=4)
+    box: tuple[float, float, float, float] = Field(description="The polygon's bounds: x0, y0, x1, y1.")
+    row: int = Field(description="0 lies just below the pleural line.")
+    column: int = Field(description="Counted along the pleura, from the left.")
+    probability: float
+    saliency: SaliencySchema | None
+
+
+class WindowSchema(_Schema):
+    """A run of consecutive frames."""
+
+    start_s: float
+    end_s: float
+    probability: float | None
+    patches: list[PatchSchema]
+
+
+class TimingsSchema(_Schema):
+    decode: float
+    pleura: float
+    model: float
+    saliency: float
+    total: float
+
+
+class AnswerSchema(_Schema):
+    """Does the lung slide? The answer for one clip, with its evidence."""
+
+    id: str
+    model: ModelSchema
+    intended_use: str
+    warnings: list[str]
+    clip: ClipSchema
+    quality: QualitySchema
+    lung_sliding: LungSlidingSchema
+    lung_point: LungPointSchema
+    pleura: PleuraSchema | None
+    windows: list[WindowSchema]
+    timings_ms: TimingsSchema
+
+
+class ModelEntrySchema(_Schema):
+    """One model of the store."""
+
+    name: str
+    version: str
+    default: bool
+    loaded: bool
+
+
+class ModelsSchema(_Schema):
+    models: list[ModelEntrySchema]
+
+
+class StatusSchema(_Schema):
+    status: Literal["ok", "ready"]
+
+
+def answer_of(analysis: findings.Analysis) -> AnswerSchema:
+    return AnswerSchema(
+        id=analysis.id,
+        model=ModelSchema(
+            name=analysis.model.name, version=analysis.model.version, sha256=analysis.model.sha256, device=analysis.model.device
+        ),
+        intended_use=INTENDED_USE,
+        warnings=list(analysis.warnings),
+        clip=_clip_of(analysis.clip),
+        quality=_quality_of(analysis.quality),
+        lung_sliding=_lung_sliding_of(analysis.lung_sliding),
+        lung_point=LungPointSchema(suspected=analysis.lung_point.suspected, x_px=_px(analysis.lung_point.x_px)),
+        pleura=None if analysis.pleura is None else _pleura_of(analysis.pleura),
+        windows=[_window_of(window) for window in analysis.windows],
+        timings_ms=TimingsSchema(**{stage: round(ms, 1) for stage, ms in stages_ms(analysis.timings).items()}),
+    )
+
+
+def _clip_of(clip: findings.ClipSummary) -> ClipSchema:
+    return ClipSchema(
+        frames=clip.num_frames,
+        fps=round(clip.fps, 3),
+        duration_s=round(clip.duration_s, 3),
+        width=clip.width,
+        height=clip.height,
+        probe=PROBES.get(clip.probe, "unknown"),
+        mm_per_px=None if clip.mm_per_px is None else round(clip.mm_per_px, 5),
+    )
+
+
+def _quality_of(quality: findings.Quality) -> QualitySchema:
+    return QualitySchema(
+        assessable=quality.assessable,
+        score=_probability(quality.probability),
+        reasons=[ReasonSchema(code=reason.code, detail=reason.detail) for reason in quality.reasons],
+    )
+
+
+def _lung_sliding_of(sliding: findings.LungSliding) -> LungSlidingSchema:
+    interval = sliding.interval
+    return LungSlidingSchema(
+        probability=_probability(sliding.probability),
+        interval=None if interval is None else (_probability(interval[0]), _probability(interval[1])),
+        verdict=sliding.verdict.value,
+        wall_control=_probability(sliding.wall_control),
+    )
+
+
+def _pleura_of(pleura: findings.PleuraFinding) -> PleuraSchema:
+    return PleuraSchema(
+        confidence=_probability(pleura.confidence),
+        line=_points(pleura.line),
+        interspaces=_points(pleura.interspaces),
+        columns=[_column_of(column) for column in pleura.columns],
+        slide_over_time=SlideOverTimeSchema(
+            t_s=_rounded(pleura.slide_over_time.t_s, 3),
+            px=_rounded(pleura.slide_over_time.px, 3),
+        ),
+    )
+
+
+def _column_of(column: findings.Column) -> ColumnSchema:
+    return ColumnSchema(
+        x_px=_px(column.x_px),
+        slide_px=round(float(column.slide_px), 3),
+        slide_mm=None if column.slide_mm is None else round(float(column.slide_mm), 3),
+        wall_px=round(float(column.wall_px), 3),
+        tracking=_probability(column.tracking),
+        probability=_probability(column.probability),
+    )
+
+
+def _window_of(window: findings.WindowFinding) -> WindowSchema:
+    return WindowSchema(
+        start_s=round(window.start_s, 3),
+        end_s=round(window.end_s, 3),
+        probability=_probability(window.probability),
+        patches=[_patch_of(patch) for patch in window.patches],
+    )
+
+
+def _patch_of(patch: findings.PatchFinding) -> PatchSchema:
+    x0, y0, x1, y1 = patch.box
+    return PatchSchema(
+        polygon=_points(patch.polygon),
+        box=(_px(x0), _px(y0), _px(x1), _px(y1)),
+        row=patch.row,
+        column=patch.column,
+        probability=_probability(patch.probability),
+        saliency=None if patch.saliency is None else _saliency_of(patch.saliency),
+    )
+
+
+def _saliency_of(saliency: findings.PatchSaliency) -> SaliencySchema:
+    return SaliencySchema(map=grey_png(saliency.map), time=_rounded(saliency.time, 4))
+
+
+def grey_png(picture: NDArray[np.float32]) -> str:
+    """A picture of 0..1 (h, w) as a base64 greyscale PNG of 0..255."""
+    levels = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    _, png = cv2.imencode(".png", levels)
+    return base64.b64encode(png.tobytes()).decode("ascii")
+
+
+def _rounded(values: NDArray[np.float32], digits: int) -> list[float]:
+    return [round(value, digits) for value in values.tolist()]
+
+
+def _points(points: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
+    return [(_px(x), _px(y)) for x, y in points]
+
+
+@overload
+def _px(value: float) -> float: ...
+@overload
+def _px(value: None) -> None: ...
+@overload
+def _px(value: float | None) -> float | None: ...
+def _px(value: float | None) -> float | None:
+    """A coordinate to a hundredth of a pixel."""
+    return None if value is None else round(float(value), 2)
+
+
+@overload
+def _probability(value: float) -> float: ...
+@overload
+def _probability(value: None) -> None: ...
+@overload
+def _probability(value: float | None) -> float | None: ...
+def _probability(value: float | None) -> float | None:
+    """Four digits: more than any clip can tell."""
+    return None if value is None else round(float(value), 4)

@@ -1,0 +1,198 @@
+"""The coded frames of a DICOM object, and how each becomes grey levels."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_fragments
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import UID, RLELossless
+
+from service.cine.dicom_object import DicomObject, guarded, number, unsupported_syntax
+from service.errors import UnreadableClip
+
+def _native_frames(file: io.BufferedIOBase, layout: "Layout", num_frames: int) -> Iterator[bytes]:
+    """Whole frames only: the rest of a cut-off one is not a picture."""
+    for _ in range(num_frames):
+        frame = file.read(layout.native_frame_bytes)
+        if len(frame) < layout.native_frame_bytes:
+            return
+        yield frame
+
+
+_IMAGE_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")  # JPEG, JPEG 2000 codestream, JPEG 2000 file
+
+
+def _encapsulated_frames(file: io.BufferedIOBase, located: DicomObject) -> Iterator[bytes]:
+    """A fragment that begins as an image begins, begins a frame; of RLE, every fragment is one (PS3.5 A.4.2).
+
+    The offset tables say the same, where they are there and right; this also reads objects that are cut off.
+    """
+    pending: list[bytes] = []
+    for fragment in fragments(file):
+        starts = located.transfer_syntax == RLELossless or fragment.startswith(_IMAGE_STARTS)
+        if pending and starts:
+            yield b"".join(pending)
+            pending = []
+        pending.append(fragment)
+    if pending:
+        yield b"".join(pending)
+
+
+def fragments(file: io.BufferedIOBase) -> Iterator[bytes]:
+    """Without the Basic Offset Table, which is the first item (PS3.5 A.4); up to where the items break off."""
+    try:
+        fragments = generatefragments(file)  # type: ignore[arg-type]
+        next(fragments, None)
+        yield from fragments
+    except ValueError:
+        return
+
+
+# Pixels
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one coded frame becomes pixels."""
+
+    transfer_syntax: UID
+    options: dict[str, Any]
+    palette: NDArray[np.uint8] | None
+    """Colour of each stored value, (2**bits, 3)."""
+    native_frame_bytes: int
+
+    def decode(self, coded: bytes) -> Pixels:
+        """Raises: UnreadableClip."""
+        encapsulated = self.transfer_syntax.is_encapsulated
+        if encapsulated and not self._fits(coded):
+            raise UnreadableClip("A frame is not of the stated size.")
+        with guarded():
+            source = encapsulate([coded], has_bot=False) if encapsulated else coded
+            stored, properties = get_decoder(self.transfer_syntax).as_array(source, index=0, raw=True, **self.options)
+        bits, signed = int(self.options["bits_stored"]), bool(self.options["pixel_representation"])
+        return Pixels(stored, str(properties["photometric_interpretation"]), self.palette, bits, signed)
+
+    def _fits(self, coded: bytes) -> bool:
+        """Whether the coded image is as large as the object says: a forged one could unpack to gigabytes."""
+        return self.transfer_syntax == RLELossless or _coded_size(coded) == (self.options["columns"], self.options["rows"])
+
+
+def layout(located: DicomObject) -> Layout:
+    dataset = located.dataset
+    options = {name: int(number(dataset, keyword) or 0) for name, keyword in _LAYOUT_NUMBERS.items()}
+    photometric = str(dataset.get("PhotometricInterpretation", "")).strip()
+    _checklayout(located, options, photometric)
+    pixel_options: dict[str, Any] = {
+        **options,
+        "bits_stored": options["bits_stored"] or options["bits_allocated"],
+        "photometric_interpretation": photometric,
+        "number_of_frames": 1,
+        "pixel_keyword": "PixelData",
+        "pixel_vr": "OW" if options["bits_allocated"] > 8 else "OB",
+    }
+    palette = _palette(dataset, options["bits_allocated"]) if photometric == "PALETTE COLOR" else None
+    return Layout(located.transfer_syntax, pixel_options, palette, _native_frame_bytes(options, photometric))
+
+
+_LAYOUT_NUMBERS = {
+    "rows": "Rows",
+    "columns": "Columns",
+    "samples_per_pixel": "SamplesPerPixel",
+    "bits_allocated": "BitsAllocated",
+    "bits_stored": "BitsStored",
+    "pixel_representation": "PixelRepresentation",
+    "planar_configuration": "PlanarConfiguration",
+}
+_SAMPLES = {"MONOCHROME1": 1, "MONOCHROME2": 1, "PALETTE COLOR": 1}
+_SAMPLES |= {"RGB": 3, "YBR_FULL": 3, "YBR_FULL_422": 3, "YBR_ICT": 3, "YBR_RCT": 3, "YBR_PARTIAL_420": 3}
+
+
+def _checklayout(located: DicomObject, options: dict[str, int], photometric: str) -> None:
+    """Raises: UnreadableClip, UnsupportedFormat."""
+    try:
+        with guarded():
+            decodable = get_decoder(located.transfer_syntax).is_available
+    except UnreadableClip:
+        decodable = False
+    if not decodable:
+        raise unsupported_syntax(located.transfer_syntax)
+    sound = _SAMPLES.get(photometric) == options["samples_per_pixel"] and options["bits_allocated"] in (8, 16)
+    if not sound or not options["rows"] or not options["columns"] or options["bits_stored"] > options["bits_allocated"]:
+        raise UnreadableClip("The DICOM object's description of its pixels is missing, contradicts itself or is not that of a picture.")
+
+
+def _native_frame_bytes(options: dict[str, int], photometric: str) -> int:
+    num_bytes = options["rows"] * options["columns"] * options["samples_per_pixel"] * options["bits_allocated"] // 8
+    return num_bytes // 3 * 2 if photometric == "YBR_FULL_422" else num_bytes
+
+
+def _palette(dataset: Dataset, bits: int) -> NDArray[np.uint8]:
+    with guarded():
+        table = apply_color_lut(np.arange(2**bits, dtype=np.uint16 if bits > 8 else np.uint8), dataset)
+    return (table >> 8).astype(np.uint8) if table.dtype.itemsize > 1 else table.astype(np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """One frame as stored: (H, W) or (H, W, 3), in the colours its photometric interpretation names."""
+
+    stored: NDArray[Any]
+    photometric: str
+    palette: NDArray[np.uint8] | None
+    bits: int
+    signed: bool
+
+    def grey(self) -> NDArray[np.uint8]:
+        if self.photometric.startswith("MONOCHROME"):
+            return self._monochrome()
+        if self.photometric.startswith("YBR_FULL"):
+            return np.ascontiguousarray(self._bytes()[..., 0])
+        return np.asarray(cv2.cvtColor(self.rgb(), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+    def rgb(self) -> NDArray[np.uint8]:
+        if self.photometric.startswith("MONOCHROME"):
+            return np.asarray(cv2.cvtColor(self._monochrome(), cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+        if self.palette is not None:
+            return self.palette[self.stored]
+        if self.photometric.startswith("YBR_FULL"):
+            # PS3.3 C.7.6.3.1.2: full range BT.601, as in JPEG; OpenCV wants Y Cr Cb.
+            return np.asarray(cv2.cvtColor(np.ascontiguousarray(self._bytes()[..., [0, 2, 1]]), cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
+        return np.ascontiguousarray(self._bytes())
+
+    def _monochrome(self) -> NDArray[np.uint8]:
+        grey = self._bytes()
+        return 255 - grey if self.photometric == "MONOCHROME1" else np.ascontiguousarray(grey)
+
+    def _bytes(self) -> NDArray[np.uint8]:
+        """All stored bits onto 0..255. Windows (0028,1050) are for the eye and are not applied."""
+        if self.bits == 8 and not self.signed:
+            return self.stored.astype(np.uint8, copy=False)
+        lowest = 2 ** (self.bits - 1) if self.signed else 0
+        share = (self.stored.astype(np.float32) + lowest) / (2**self.bits - 1)
+        return np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
+
+
+def _coded_size(coded: bytes) -> tuple[int, int] | None:
+    """(width, height) of a JPEG, JPEG-LS or JPEG 2000 image, from its own header."""
+    codestream = coded.find(b"\xff\x4f\xff\x51", 0, 4096)
+    if codestream >= 0:
+        x1, y1, x0, y0 = (int.from_bytes(coded[codestream + at : codestream + at + 4], "big") for at in (8, 12, 16, 20))
+        return x1 - x0, y1 - y0
+    at = 2
+    while at + 9 <= len(coded) and coded[at] == 0xFF:
+        marker = coded[at + 1]
+        if marker == 0xFF:  # fill byte
+            at += 1
+        elif marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+            return int.from_bytes(coded[at + 7 : at + 9], "big"), int.from_bytes(coded[at + 5 : at + 7], "big")
+        else:
+            at += 2 + int.from_bytes(coded[at + 2 : at + 4], "big")
+    return None
+
+

@@ -1,0 +1,166 @@
+"""How far each stretch of lung moved past the chest wall right above it.
+
+Local and short: each column's wall band and lung band are followed on their own by normalised cross-correlation
+(NCC) over about an eighth of a second. Longer, and lung speckle no longer resembles itself; one shift for the whole
+wall was weak on real clips, because walls bend. What the wall did is subtracted from what the lung did:
+
+    relative slide = lung shift - wall shift of the same column,      wall reference = wall shift - wall shift next door
+
+The second is the same measurement where nothing can slide: the noise floor of this very clip.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+LAG_S = 0.133
+"""Time over which shifts are measured: 4 frames at 30 fps."""
+PAIR_STRIDE_FRAMES = 2
+COLUMN_PX = 36
+"""Width of the matched block; narrower blocks lose their way in A-lines, which are alike all along."""
+REACH_ALONG_PX = 16
+"""Largest shift looked for along the pleura: 30 mm/s in a picture 14 cm deep."""
+REACH_DEEP_PX = 2
+BAND_PX = 34
+WALL_GAP_PX = 4
+LUNG_GAP_PX = 4
+MIN_TRACKING = 0.5
+"""Below this NCC a shift is a guess (0.85 loses half of the sliding lungs, which decorrelate as they slide)."""
+NEIGHBOUR_COLUMNS = 2
+"""Distance of the wall reference, in columns of 30 px: nearer blocks overlap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shifts:
+    """Displacement of one band of every column, from each pair's first frame to its second."""
+
+    along_px: FloatArray
+    """Along the pleura, px of the strip in `LAG_S`, (P, K)."""
+    deep_px: FloatArray
+    """(P, K)"""
+    tracking: FloatArray
+    """NCC at the best shift, -1..1, (P, K)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """Shifts of a window: P pairs of frames, K columns."""
+
+    pair_frames: NDArray[np.int64]
+    """First frame of each pair within the window, (P,)."""
+    wall: Shifts
+    lung: Shifts
+
+    @property
+    def relative_px(self) -> FloatArray:
+        """Lung past wall, NaN where either was lost, (P, K)."""
+        kept = (self.wall.tracking > MIN_TRACKING) & (self.lung.tracking > MIN_TRACKING)
+        return np.where(kept, self.lung.along_px - self.wall.along_px, np.nan).astype(np.float32)
+
+    @property
+    def wall_reference_px(self) -> FloatArray:
+        """Wall past neighbouring wall, NaN where lost or where there is no neighbour, (P, K)."""
+        return past_neighbours(self.wall)
+
+
+def past_neighbours(shifts: Shifts) -> FloatArray:
+    """Each column's shift past the mean shift of the columns `NEIGHBOUR_COLUMNS` to either side, (P, K)."""
+    kept = np.where(shifts.tracking > MIN_TRACKING, shifts.along_px, np.nan)
+    return (kept - neighbour_mean(kept)).astype(np.float32)
+
+
+def neighbour_mean(values: FloatArray) -> FloatArray:
+    """Mean of the columns `NEIGHBOUR_COLUMNS` to the left and right, of what there is of them; NaN without any, (P, K)."""
+    gap = np.full((len(values), NEIGHBOUR_COLUMNS), np.nan, np.float32)
+    left = np.concatenate([gap, values], axis=1)[:, : values.shape[1]]
+    right = np.concatenate([values, gap], axis=1)[:, NEIGHBOUR_COLUMNS:]
+    count = np.isfinite(left).astype(np.float32) + np.isfinite(right)
+    total = np.nan_to_num(left) + np.nan_to_num(right)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def measure_motion(strip: NDArray[np.uint8], times_s: NDArray[np.float64], zero_row: int, centres: NDArray[np.int64]) -> Motion:
+    """Follow wall and lung of every column through a window.
+
+    `strip` (T, rows, columns), `times_s` (T,) when each frame was really taken (repeated frames repeat it),
+    `centres` (K,) the columns' middles. Pairs of one and the same frame say nothing and come out untracked.
+    """
+    lag = max(1, round(LAG_S * (len(strip) - 1) / max(float(times_s[-1] - times_s[0]), 1e-6)))
+    lag = min(lag, max(1, len(strip) - 1))
+    pairs = np.arange(0, len(strip) - lag, PAIR_STRIDE_FRAMES)
+    elapsed = times_s[pairs + lag] - times_s[pairs]
+    wall = strip[:, max(zero_row - WALL_GAP_PX - BAND_PX, 0) : zero_row - WALL_GAP_PX]
+    lung = strip[:, zero_row + LUNG_GAP_PX : zero_row + LUNG_GAP_PX + BAND_PX]
+    return Motion(
+        pair_frames=pairs,
+        wall=follow(wall, pairs, lag, elapsed, centres),
+        lung=follow(lung, pairs, lag, elapsed, centres),
+    )
+
+
+def follow(
+    band: NDArray[np.uint8], pairs: NDArray[np.int64], lag: int, elapsed_s: NDArray[np.float64], centres: NDArray[np.int64]
+) -> Shifts:
+    """Best shift of each column's block of `band` (T, rows, columns) for each pair of frames, to a fraction of a pixel."""
+    rows, columns = band.shape[1:]
+    half, width = COLUMN_PX // 2, 2 * REACH_ALONG_PX + 1
+    padded = np.pad(band, ((0, 0), (0, 0), (REACH_ALONG_PX + half,) * 2), mode="reflect" if columns > REACH_ALONG_PX + half else "edge")
+    deep = min(REACH_DEEP_PX, (rows - 8) // 2)
+    scores = np.full((len(pairs), len(centres), 2 * deep + 1, width), -1, np.float32)
+    for p, first in enumerate(pairs):
+        if elapsed_s[p] <= 0:
+            continue
+        before, after = padded[first, deep : rows - deep], padded[first + lag]
+        for k, centre in enumerate(centres):
+            template = before[:, centre + REACH_ALONG_PX : centre + REACH_ALONG_PX + 2 * half]
+            scores[p, k] = cv2.matchTemplate(after[:, centre : centre + 2 * half + 2 * REACH_ALONG_PX], template, cv2.TM_CCOEFF_NORMED)
+    along, depth, tracking = _peaks(scores)
+    rate = np.divide(LAG_S, elapsed_s, out=np.zeros_like(elapsed_s), where=elapsed_s > 0)[:, None].astype(np.float32)
+    return Shifts((along - REACH_ALONG_PX) * rate, (depth - deep) * rate, tracking)
+
+
+def _peaks(scores: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Sub-pixel position and height of each map's maximum: a parabola through the peak and its neighbours."""
+    height, width = scores.shape[2:]
+    flat = scores.reshape(*scores.shape[:2], -1).argmax(axis=2)
+    row, column = flat // width, flat % width
+    p, k = np.ogrid[: scores.shape[0], : scores.shape[1]]
+    peak = scores[p, k, row, column]
+
+    def refine(low: FloatArray, high: FloatArray, inner: NDArray[np.bool_]) -> FloatArray:
+        bend = low - 2 * peak + high
+        offset = np.divide(0.5 * (low - high), bend, out=np.zeros_like(bend), where=(bend < -1e-6) & inner)
+        return np.clip(offset, -0.5, 0.5)
+
+    inner = (column > 0) & (column < width - 1)
+    along = refine(scores[p, k, row, np.maximum(column - 1, 0)], scores[p, k, row, np.minimum(column + 1, width - 1)], inner)
+    inner = (row > 0) & (row < height - 1)
+    deep = refine(scores[p, k, np.maximum(row - 1, 0), column], scores[p, k, np.minimum(row + 1, height - 1), column], inner)
+    # A flat block correlates with nothing: cv2 answers 0 or 1 everywhere. Its "peak" must not pass for tracking.
+    flat_map = (scores.max(axis=(2, 3)) - scores.min(axis=(2, 3))) < 1e-3
+    return (column + along).astype(np.float32), (row + deep).astype(np.float32), np.where(flat_map, -1, peak).astype(np.float32)
+
+
+def wall_path(shifts: Shifts, pair_frames: NDArray[np.int64], num_frames: int, fps: float) -> FloatArray:
+    """Where each column's band was at each frame, relative to the window's middle frame, (T, K, 2): along, deep, px.
+
+    Shifts over `LAG_S` are read as velocities at the pair's middle and summed. Lost pairs count as the median of the
+    other columns, so that one shadowed column does not wander off.
+    """
+    lag = LAG_S * fps
+    kept = shifts.tracking > MIN_TRACKING
+    path = np.zeros((num_frames, shifts.along_px.shape[1], 2), np.float32)
+    for axis, values in enumerate((shifts.along_px, shifts.deep_px)):
+        if not kept.any():
+            continue
+        others = np.array([np.median(row[ok]) if ok.any() else 0.0 for row, ok in zip(values, kept, strict=True)], np.float32)
+        velocity = np.where(kept, values, others[:, None]) / np.float32(lag)
+        moments = pair_frames + lag / 2
+        per_frame = np.stack([np.interp(np.arange(num_frames) + 0.5, moments, column) for column in velocity.T], axis=1)
+        total = np.cumsum(per_frame, axis=0) - per_frame
+        path[:, :, axis] = total - total[num_frames // 2]
+    return path

@@ -1,0 +1,316 @@
+"""The command `seashore`. What other packages add (`seashore train`) is found by entry points, never imported here."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from ipaddress import ip_address
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+from service import __version__
+from service.api.schemas import INTENDED_USE, answer_of
+from service.errors import RequestError, SeashoreError
+from service.evidence import words
+from service.findings import Analysis, ClipSummary, PleuraFinding
+from service.options import parse_options
+from service.pipeline import Options
+from service.reader import ClipReader, ModelEntry, Reader
+from service.settings import Settings
+
+COMMANDS_GROUP = "seashore.commands"
+EXIT_SOME_FAILED, EXIT_USAGE = 1, 2
+
+EPILOG_PREDICT = """
+Examples:
+
+  seashore predict lung.mp4
+
+  seashore predict lung.mp4 --overlay annotated.mp4
+
+  seashore predict ward/*.dcm --saliency none
+
+  seashore predict lung.mp4 --json | jq .lung_sliding.verdict
+
+  seashore predict lung.mp4 --region "120,200 520,200 520,260 120,260" --mm-per-px 0.08
+"""
+EPILOG = """
+Examples:
+
+  seashore serve                      the page and the API on http://127.0.0.1:8000
+
+  seashore predict lung.mp4           does the lung slide in this clip?
+
+  seashore models                     the models that can be asked
+
+Settings are SEASHORE_* in the environment, for example SEASHORE_MODEL_STORE=/data/models. Not for diagnosis.
+"""
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """The console script."""
+    app = build_app(ClipReader)
+    for entry_point in entry_points(group=COMMANDS_GROUP):
+        if _is_wanted(entry_point.name, sys.argv[1:]):
+            _add_command(app, entry_point)
+    app()
+
+
+def _is_wanted(name: str, arguments: list[str]) -> bool:
+    """Only the command that is called is imported (training's takes seconds); all of them for the help that lists them."""
+    return arguments[:1] == [name] or arguments in ([], ["--help"])
+
+
+def _add_command(app: typer.Typer, entry_point: EntryPoint) -> None:
+    """`seashore NAME`, a Typer of another package; left out where what it imports is not installed."""
+    try:
+        command = entry_point.load()
+    except ImportError:
+        return
+    app.add_typer(command, name=entry_point.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one clip: an answer, an error, or an answer whose annotated clip could not be written."""
+
+    path: Path
+    analysis: Analysis | None
+    error: SeashoreError | None
+
+
+Model = Annotated[str | None, typer.Option(help="NAME or NAME:VERSION, from `seashore models`.", metavar="NAME[:VERSION]")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+def build_app(make_reader: Callable[[Settings], Reader]) -> typer.Typer:
+    """The commands, around whoever reads clips."""
+    app = typer.Typer(
+        name="seashore",
+        help="Does the lung slide? Reads lung-ultrasound clips and shows what the answer rests on.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+    @app.callback()
+    def root(
+        version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)] = False,
+    ) -> None:
+        pass
+
+    @app.command(epilog="Example: seashore serve --host 0.0.0.0 --port 8080")
+    def serve(
+        host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 is reached from this machine only.")] = None,
+        port: Annotated[int | None, typer.Option(help="Port to listen on.", min=0, max=65535)] = None,
+        device: Device = None,
+    ) -> None:
+        """Serve the page and the API."""
+        settings = _settings(host=host, port=port, device=device)
+        _serve(settings, make_reader(settings))
+
+    @app.command(epilog=EPILOG_PREDICT)
+    def predict(
+        clips: Annotated[list[Path], typer.Argument(metavar="CLIP", help="MP4, AVI, MOV, MKV, WebM, MPEG, GIF or ultrasound DICOM.")],
+        overlay: Annotated[Path | None, typer.Option(metavar="OUT.mp4", help="Write the annotated clip here (one clip only).")] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print the answer as the API gives it; one line a clip for several.")] = False,
+        saliency: Annotated[str | None, typer.Option(help="none, vanilla (default) or smoothgrad.")] = None,
+        rows: Annotated[str | None, typer.Option(help="pleura (default) or all, down to where the echoes end.")] = None,
+        region: Annotated[str | None, typer.Option(metavar="'X,Y X,Y X,Y'", help="Pleural region drawn by hand, in pixels.")] = None,
+        mm_per_px: Annotated[str | None, typer.Option(metavar="MM", help="Millimetres a pixel, when the clip does not say.")] = None,
+        model: Model = None,
+        device: Device = None,
+    ) -> None:
+        """Does the lung slide in these clips? Exits 0 when every clip was answered, 1 when one could not be read."""
+        if overlay is not None and len(clips) > 1:
+            raise _usage_error("--overlay takes one clip at a time.")
+        try:
+            options = parse_options(saliency, rows, region, mm_per_px)
+            reader = make_reader(_settings(device=device))
+            entry = reader.find(model)
+            with err.status(f"Loading {entry} ..."):
+                reader.load(entry)
+        except RequestError as error:
+            raise _usage_error(str(error)) from None
+        except SeashoreError as error:
+            err.print(f"{error} {error.log_detail}".strip(), markup=False)
+            raise typer.Exit(EXIT_SOME_FAILED) from None
+        outcomes = _read_all(reader, entry, clips, options, overlay)
+        _print_json(outcomes) if as_json else _print_words(outcomes)
+        for outcome in outcomes:
+            if outcome.error is not None:
+                err.print(f"{outcome.path}: {outcome.error}", markup=False)
+        if any(outcome.error is not None for outcome in outcomes):
+            raise typer.Exit(EXIT_SOME_FAILED)
+
+    @app.command()
+    def models() -> None:
+        """The models that can be asked, the newest version of each first."""
+        entries = make_reader(_settings()).models()
+        if not entries:
+            err.print("The model store holds no model. SEASHORE_MODEL_STORE says where it is.")
+            raise typer.Exit(EXIT_SOME_FAILED)
+        table = Table("Model", "Version", "")
+        for entry in entries:
+            table.add_row(entry.name, entry.version, "default" if entry.is_default else "")
+        out.print(table)
+
+    return app
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"seashore {__version__}")
+        raise typer.Exit
+
+
+def _usage_error(sentence: str) -> typer.Exit:
+    err.print(sentence, markup=False)
+    return typer.Exit(EXIT_USAGE)
+
+
+def _settings(**given: str | int | None) -> Settings:
+    """From the environment; what was given on the command line goes first."""
+    try:
+        return Settings.model_validate(Settings().model_dump() | {name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        sentences = [f"SEASHORE_{str(item['loc'][0]).upper()}: {item['msg']}." for item in error.errors()]
+        raise _usage_error("\n".join(sentences)) from None
+
+
+def _serve(settings: Settings, reader: Reader) -> None:
+    import uvicorn  # here: `seashore predict` does without a server and starts a second sooner
+
+    from service.api.app import create_app
+
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if not _is_loopback(settings.host):
+        logging.getLogger(__name__).warning("Listening on %s without keys: whoever reaches this address can use the service.", settings.host)
+    uvicorn.run(create_app(settings, reader), host=settings.host, port=settings.port, server_header=False, log_level=settings.log_level)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _read_all(reader: Reader, entry: ModelEntry, clips: list[Path], options: Options, overlay: Path | None) -> list[Outcome]:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=err, transient=True, disable=len(clips) == 1) as progress:
+        return [_read_one(reader, entry, clip, options, overlay) for clip in progress.track(clips, description="Reading")]
+
+
+def _read_one(reader: Reader, entry: ModelEntry, path: Path, options: Options, overlay: Path | None) -> Outcome:
+    try:
+        clip = reader.open(path)
+        analysis, _ = reader.read(clip, entry, options)
+    except SeashoreError as error:
+        return Outcome(path, None, error)
+    except OSError as error:
+        return Outcome(path, None, RequestError(f"{error.strerror or 'The file cannot be read'}."))
+    try:
+        if overlay is not None:
+            reader.annotate(clip, analysis, overlay)
+    except OSError as error:
+        return Outcome(path, analysis, RequestError(f"The annotated clip cannot be written: {error.strerror or 'unknown reason'}."))
+    return Outcome(path, analysis, None)
+
+
+def _print_json(outcomes: list[Outcome]) -> None:
+    """One clip: the answer itself. Several: a line each, with the path."""
+    if len(outcomes) == 1:
+        for analysis in (outcome.analysis for outcome in outcomes if outcome.analysis is not None):
+            typer.echo(answer_of(analysis).model_dump_json(indent=2))
+        return
+    for outcome in outcomes:
+        typer.echo(json.dumps({"path": str(outcome.path)} | _json_of(outcome)))
+
+
+def _json_of(outcome: Outcome) -> dict[str, object]:
+    if outcome.analysis is not None:
+        return {"answer": answer_of(outcome.analysis).model_dump(mode="json")}
+    return {"problem": {"code": getattr(outcome.error, "code", "unreadable_file"), "detail": str(outcome.error)}}
+
+
+def _print_words(outcomes: list[Outcome]) -> None:
+    analyses = [outcome.analysis for outcome in outcomes if outcome.analysis is not None]
+    if len(outcomes) > 1:
+        out.print(_table(outcomes))
+    elif analyses:
+        for line in summary(analyses[0]):
+            out.print(line, markup=False)
+    if analyses:
+        out.print(f"\n{INTENDED_USE}", style="dim", markup=False)
+
+
+def summary(analysis: Analysis) -> list[str]:
+    """One answer in words, the verdict first."""
+    sliding, quality = analysis.lung_sliding, analysis.quality
+    lines = [words.headline(analysis), words.probability_line(sliding), *words.reason_lines(quality)]
+    if sliding.probability is not None:
+        lines += [words.wall_control_line(sliding)]
+    if analysis.pleura is not None:
+        lines += [_measured_slide(analysis.pleura)]
+    lines += [f"Note: {warning}" for warning in analysis.warnings]
+    lines += [words.quality_line(quality), f"Clip: {_clip_words(analysis.clip)}", _model_words(analysis)]
+    return [line for line in lines if line]
+
+
+def _measured_slide(pleura: PleuraFinding) -> str:
+    """The median column, beside what the same measurement reads of the wall."""
+    if not pleura.columns:
+        return ""
+    slide_px, wall_px = median(c.slide_px for c in pleura.columns), median(c.wall_px for c in pleura.columns)
+    slides_mm = [c.slide_mm for c in pleura.columns if c.slide_mm is not None]
+    in_mm = f" ({median(slides_mm):.2f} mm)" if slides_mm else ""
+    places = f"{len(pleura.columns)} place{'s' if len(pleura.columns) > 1 else ''}"
+    return f"Measured slide: {slide_px:.2f} px{in_mm} past the wall, median of {places}; wall past wall {wall_px:.2f} px"
+
+
+def _clip_words(clip: ClipSummary) -> str:
+    scale = "scale unknown" if clip.mm_per_px is None else f"{clip.mm_per_px:.3g} mm/px"
+    probe = "probe unknown" if clip.probe == "unknown" else f"{clip.probe} probe"
+    return f"{probe}, {clip.num_frames} frames at {clip.fps:.1f} fps ({clip.duration_s:.1f} s), {clip.width}x{clip.height}, {scale}"
+
+
+def _model_words(analysis: Analysis) -> str:
+    model = analysis.model
+    return f"Model: {model.name}:{model.version} on {model.device}, {analysis.timings.total_ms / 1000:.2f} s"
+
+
+def _table(outcomes: list[Outcome]) -> Table:
+    table = Table(Column("Clip", overflow="fold"), "Lung sliding", "Probability (95 %)", "Because")
+    for outcome in outcomes:
+        table.add_row(str(outcome.path), *_cells(outcome))
+    return table
+
+
+def _cells(outcome: Outcome) -> tuple[str, str, str]:
+    if outcome.analysis is None:
+        return "not read", "", getattr(outcome.error, "code", "unreadable_file")
+    sliding, quality = outcome.analysis.lung_sliding, outcome.analysis.quality
+    number = "" if sliding.probability is None else f"{sliding.probability:.2f}"
+    interval = "" if sliding.interval is None else f" ({sliding.interval[0]:.2f}-{sliding.interval[1]:.2f})"
+    verdict = "LUNG POINT?" if outcome.analysis.lung_point.suspected else words.VERDICT_WORDS[sliding.verdict]
+    because = words.REASON_WORDS[quality.reasons[0].code] if quality.reasons else ""
+    return verdict, number + interval, because
+
+
+if __name__ == "__main__":
+    main()

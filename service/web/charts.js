@@ -1,0 +1,96 @@
+// Small SVG charts. Everything drawn here is also said in words beside it.
+import { reading } from "./words.js";
+
+const WIDTH = 640;
+const LEFT = 44;
+const RIGHT = 12;
+
+function element(name, attributes = {}, text = "") {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  if (text) node.textContent = text;
+  return node;
+}
+
+const line = (x1, y1, x2, y2, kind) => element("line", { x1, y1, x2, y2, class: kind });
+const label = (x, y, text, anchor = "middle", kind = "") => element("text", { x, y, "text-anchor": anchor, class: kind }, text);
+
+/** A probability on 0..1 with its interval. */
+export function drawScale(svg, { probability, interval }) {
+  const x = (p) => 8 + p * 384;
+  const nodes = [element("rect", { x: 8, y: 12, width: 384, height: 8, rx: 4, class: "track" })];
+  if (interval) nodes.push(element("rect", { x: x(interval[0]), y: 12, width: Math.max(x(interval[1]) - x(interval[0]), 2), height: 8, class: "interval" }));
+  nodes.push(element("circle", { cx: x(probability), cy: 16, r: 8, class: "marker" }));
+  nodes.push(label(8, 40, "0 still", "start"), label(200, 40, "0.5"), label(392, 40, "sliding 1", "end"));
+  svg.replaceChildren(...nodes);
+}
+
+/** One bar a column: how far the lung moved past the wall there. In mm where every column has a scale, else in px. */
+export function drawSlide(svg, pleura, frameWidth, lungPoint) {
+  const height = 240, top = 22, bottom = 196;
+  const columns = pleura.columns;
+  const inMm = columns.length > 0 && columns.every((c) => c.slide_mm !== null);
+  const perPx = (c) => (inMm && c.slide_px > 0 ? c.slide_mm / c.slide_px : inMm ? 0 : 1);
+  const values = columns.map((c) => ({ ...c, slide: inMm ? c.slide_mm : c.slide_px, wall: c.wall_px * perPx(c) }));
+  const xs = pleura.line.map(([x]) => x).concat(columns.map((c) => c.x_px));
+  const [first, last] = xs.length ? [Math.max(0, Math.min(...xs) - 12), Math.min(frameWidth, Math.max(...xs) + 12)] : [0, frameWidth];
+  const x = (px) => LEFT + ((px - first) / Math.max(last - first, 1)) * (WIDTH - LEFT - RIGHT);
+  const { limit, step } = ticks(Math.max(...values.map((v) => Math.max(v.slide, v.wall)), inMm ? 0.2 : 1));
+  const y = (value) => bottom - (value / limit) * (bottom - top);
+  const gap = columns.length > 1 ? Math.min(...columns.slice(1).map((c, i) => x(c.x_px) - x(columns[i].x_px))) : 40;
+  const width = Math.min(Math.max(gap * 0.7, 4), 40);
+
+  const nodes = [label(4, 13, inMm ? "mm" : "px", "start")];
+  for (let value = 0; value <= limit + 1e-9; value += step) {
+    nodes.push(line(LEFT, y(value), WIDTH - RIGHT, y(value), "axis"), label(LEFT - 6, y(value) + 4, trim(value), "end"));
+  }
+  for (const v of values) {
+    const bar = element("rect", { x: x(v.x_px) - width / 2, y: y(v.slide), width, height: bottom - y(v.slide), class: `bar ${reading(v.probability)}` });
+    bar.append(element("title", {}, barTitle(v)));
+    nodes.push(bar, line(x(v.x_px) - width / 2 - 2, y(v.wall), x(v.x_px) + width / 2 + 2, y(v.wall), "wall"));
+  }
+  for (const [x0, x1] of pleura.interspaces) {
+    nodes.push(element("rect", { x: x(x0), y: bottom + 5, width: Math.max(x(x1) - x(x0), 2), height: 4, rx: 2, class: "interspace" }));
+  }
+  nodes.push(label(x(first), bottom + 24, `x ${Math.round(first)} px`, "start"), label(x(last), bottom + 24, `${Math.round(last)} px`, "end"));
+  nodes.push(label(WIDTH / 2, bottom + 24, pleura.interspaces.length === 1 ? "interspace between two ribs" : "interspaces between the ribs"));
+  if (lungPoint.suspected && lungPoint.x_px !== null) {
+    const anchor = x(lungPoint.x_px) > WIDTH / 2 ? "end" : "start";
+    nodes.push(line(x(lungPoint.x_px), top - 8, x(lungPoint.x_px), bottom, "lung-point"));
+    nodes.push(label(x(lungPoint.x_px) + (anchor === "end" ? -6 : 6), top - 4, "lung point", anchor, "lung-point-text"));
+  }
+  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
+  svg.replaceChildren(...nodes);
+}
+
+function barTitle(v) {
+  const mm = v.slide_mm === null ? "" : ` (${v.slide_mm.toFixed(2)} mm)`;
+  const model = v.probability === null ? "not read by the model" : `model ${v.probability.toFixed(2)}`;
+  return `x ${v.x_px.toFixed(0)} px: ${v.slide_px.toFixed(2)} px${mm}, wall ${v.wall_px.toFixed(2)} px, tracking ${v.tracking.toFixed(2)}, ${model}`;
+}
+
+/** Displacement of the lung past the wall, frame by frame. */
+export function drawTime(svg, { t_s: times, px }) {
+  const height = 170, top = 12, bottom = 136;
+  const end = times[times.length - 1] || 1;
+  const { limit, step } = ticks(Math.max(...px.map(Math.abs), 1));
+  const x = (t) => LEFT + (t / end) * (WIDTH - LEFT - RIGHT);
+  const y = (v) => (top + bottom) / 2 - (v / limit) * ((bottom - top) / 2);
+  const nodes = [];
+  for (let value = -limit; value <= limit + 1e-9; value += step) {
+    nodes.push(line(LEFT, y(value), WIDTH - RIGHT, y(value), "axis"), label(LEFT - 6, y(value) + 4, trim(value), "end"));
+  }
+  nodes.push(element("polyline", { points: times.map((t, i) => `${x(t).toFixed(1)},${y(px[i]).toFixed(1)}`).join(" "), class: "trace" }));
+  nodes.push(label(LEFT, bottom + 24, "0 s", "start"), label(WIDTH - RIGHT, bottom + 24, `${end.toFixed(1)} s`, "end"), label(WIDTH / 2, bottom + 24, "px, along the pleura"));
+  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
+  svg.replaceChildren(...nodes);
+}
+
+/** A round upper limit and two to five steps to it. */
+export function ticks(largest) {
+  const power = 10 ** Math.floor(Math.log10(largest));
+  const step = [0.2, 0.5, 1, 2, 5].map((s) => s * power).find((s) => largest / s <= 5);
+  return { limit: Math.ceil(largest / step - 1e-9) * step, step };
+}
+
+const trim = (value) => String(Number(value.toFixed(3))).replace("-", "−");

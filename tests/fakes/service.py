@@ -1,0 +1,152 @@
+"""A reader whose answers are written in the clip, and the real HTTP service around it on a port of this machine.
+
+A "clip" of this reader is a word: b"present", b"absent", b"indeterminate", b"lung point" and b"not assessable" are answered
+so; b"unsupported_format" (any error's code) raises that error; b"bug" is a bug that quotes a patient's name; b"slow" is read
+until `release()` or until its caller no longer waits.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+import numpy as np
+import uvicorn
+from numpy.typing import NDArray
+
+from service.api.app import create_app
+from service.cine.clip import Clip, ClipInfo
+from service.errors import BadBundle, SeashoreError, UnknownModel
+from service.findings import Analysis, Arrays, Verdict
+from service.pipeline import Options, Progress, Saliency
+from service.reader import ModelEntry, Reader
+from service.settings import Settings
+from tests.fakes.analysis import example_analysis
+
+PATIENT = "Doe^Jane"
+MODEL = ModelEntry("resnet3d18-w16", "0.1.0", is_default=True, is_loaded=True)
+OTHER_MODEL = ModelEntry("resnet3d18-w16", "0.0.9", is_default=False, is_loaded=False)
+
+
+@dataclass(frozen=True)
+class WordClip:
+    """Two grey frames and a word."""
+
+    word: str
+
+    @property
+    def info(self) -> ClipInfo:
+        return ClipInfo(np.array([0.0, 0.5]), 1.0, 64, 48, np.zeros(2, np.bool_), "word", None, ())
+
+    def frames(self) -> Iterator[NDArray[np.uint8]]:
+        yield from (np.full((48, 64), level, np.uint8) for level in (0, 255))
+
+    def rgb_frames(self) -> Iterator[NDArray[np.uint8]]:
+        yield from (np.repeat(frame[..., None], 3, axis=2) for frame in self.frames())
+
+
+class WordReader:
+    """Answers what the clip says. `read_options` lists what was asked, `num_annotated` how many clips were drawn."""
+
+    def __init__(self, *, broken_bundle: bool = False) -> None:
+        self.read_options: list[Options] = []
+        self.num_annotated = 0
+        self.started = threading.Event()
+        self.stopped = threading.Event()
+        self._released = threading.Event()
+        self._broken_bundle = broken_bundle
+
+    def release(self) -> None:
+        self._released.set()
+
+    def models(self) -> tuple[ModelEntry, ...]:
+        return MODEL, OTHER_MODEL
+
+    def find(self, model: str | None) -> ModelEntry:
+        if model not in (None, MODEL.name, str(MODEL)):
+            raise UnknownModel(f"There is no model '{model}'; there is {MODEL}.")
+        return MODEL
+
+    def load(self, entry: ModelEntry) -> None:
+        if self._broken_bundle:
+            raise BadBundle("The model's golden clip is answered 0.31 here; 0.93 was expected.", log_detail="golden.json")
+
+    def open(self, path: Path) -> Clip:
+        return WordClip(path.read_bytes()[:40].decode("latin-1"))
+
+    def read(self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None) -> tuple[Analysis, Arrays]:
+        assert isinstance(clip, WordClip)
+        self.read_options.append(options)
+        if clip.word == "bug":
+            raise ZeroDivisionError(PATIENT)
+        if clip.word == "slow":
+            self._read_slowly(on_progress)
+        self._raise_if_error(clip.word)
+        return _answer(clip.word, with_saliency=options.saliency is not Saliency.NONE)
+
+    def annotate(self, clip: Clip, analysis: Analysis, out: Path) -> None:
+        assert isinstance(clip, WordClip)
+        self.num_annotated += 1
+        out.write_bytes(b"annotated " + clip.word.encode())
+
+    def _read_slowly(self, on_progress: Progress | None) -> None:
+        self.started.set()
+        try:
+            while not self._released.wait(0.01):
+                if on_progress is not None:
+                    on_progress(0.5, "model")
+        finally:
+            self.stopped.set()
+
+    @staticmethod
+    def _raise_if_error(word: str) -> None:
+        kind = {kind.code: kind for kind in all_errors()}.get(word)
+        if kind is not None:
+            raise kind(f"This is the sentence of {word}.", log_detail=PATIENT)
+
+
+def _answer(word: str, *, with_saliency: bool) -> tuple[Analysis, Arrays]:
+    if word == "lung point":
+        return example_analysis(num_windows=1, lung_point=True, with_saliency=with_saliency)
+    verdict = Verdict(word.replace(" ", "_")) if word.replace(" ", "_") in list(Verdict) else Verdict.PRESENT
+    analysis, arrays = example_analysis(num_windows=1, verdict=verdict, with_saliency=with_saliency)
+    return replace(analysis, id=f"example-{verdict}"), arrays
+
+
+def all_errors(root: type[SeashoreError] = SeashoreError) -> list[type[SeashoreError]]:
+    """The leaves of the error tree: every class that is really raised."""
+    children = root.__subclasses__()
+    return [root] if not children else [leaf for child in children for leaf in all_errors(child)]
+
+
+@contextmanager
+def serving(reader: Reader, **settings: object) -> Iterator[httpx.Client]:
+    """The real service on a free port, with a client that speaks to it."""
+    app = create_app(Settings.model_validate(settings), reader)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.005)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def wait_until(is_so: object, seconds: float = 5.0) -> bool:
+    """Whether `is_so()` came true within the time."""
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        with suppress(AssertionError):
+            if is_so():  # type: ignore[operator]
+                return True
+        time.sleep(0.01)
+    return False

@@ -1,0 +1,128 @@
+"""What is exactly true of a phantom, in pixels of its frames and in mm."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.phantom.geometry import Fan, Geometry
+from training.phantom.motion import Motion
+from training.phantom.spec import Obstruction, PhantomSpec
+from training.phantom.tissue import Tissue
+
+Floats = NDArray[np.float64]
+
+SHADOWED = 0.5
+"""Pleura of which less than this share of the amplitude passes the ribs counts as shadowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Ground truth. K places along the pleura, evenly spaced beams from left to right; F frames.
+
+    Displacements are along the pleura (right positive), against the mean picture, in mm at the pleura and px of the frame there. For a convex probe
+    everything turns about the apex, so the same mm are fewer px above the pleura and more below.
+    """
+
+    sliding: str
+    """ "present", "absent", "lung_point" or "not_assessable"."""
+    signs: frozenset[str]
+    mm_per_px: float
+    sector: Floats
+    """Outline of the echoes, (n, 2); may reach beyond the frame."""
+    fan: Fan | None
+    """None for a linear probe."""
+    pleura_px: Floats | None
+    """The pleural line of each frame, (F, K, 2); None where no pleura can be seen. Some of it may lie outside the frame."""
+    visible: NDArray[np.bool_] | None
+    """Not in a rib's shadow, (F, K)."""
+    sliding_mask: NDArray[np.bool_] | None
+    """Where the lung slides, (F, K)."""
+    interspaces: tuple[tuple[float, float], ...]
+    """(x0, x1) of each run of visible pleura, of the middle frame."""
+    rib_shadows: tuple[tuple[float, float], ...]
+    """(x0, x1) along the pleura, of the middle frame."""
+    lung_point_x_px: float | None
+    """Of the middle frame."""
+    wall_mm: Floats
+    """Displacement of the wall at the pleura: along it and away from the probe, (F, 2)."""
+    lung_mm: Floats
+    """Displacement of the lung where it slides: along the pleura and away from the probe, (F, 2)."""
+
+    @property
+    def wall_px(self) -> Floats:
+        return self.wall_mm / self.mm_per_px
+
+    @property
+    def lung_px(self) -> Floats:
+        return self.lung_mm / self.mm_per_px
+
+    @property
+    def slide_mm(self) -> Floats:
+        """Of the lung past the wall, where it slides, (F,)."""
+        return self.lung_mm[:, 0] - self.wall_mm[:, 0]
+
+    @property
+    def slide_px(self) -> Floats:
+        return self.slide_mm / self.mm_per_px
+
+    @property
+    def slide_rms_mm(self) -> float:
+        """RMS about its mean; 0 when nothing slides."""
+        return float(self.slide_mm.std())
+
+    @property
+    def pleura_middle_px(self) -> Floats | None:
+        """The pleural line of the middle frame, (K, 2)."""
+        return None if self.pleura_px is None else self.pleura_px[len(self.pleura_px) // 2]
+
+
+def tell(geometry: Geometry, motion: Motion, tissue: Tissue, num_places: int = 96) -> Truth:
+    spec = geometry.spec
+    u = np.linspace(-geometry.half_mm, geometry.half_mm, num_places)
+    wall_mm = np.stack([motion.wall_lateral_mm, motion.wall_axial_mm], axis=1)
+    lung_mm = np.stack([motion.lung_lateral_mm, motion.wall_axial_mm], axis=1)
+    seen = spec.obstruction is Obstruction.NONE
+    z, visible = _pleura(geometry, motion, tissue, u)
+    line = geometry.to_px(np.broadcast_to(u, z.shape), z)
+    middle = spec.num_frames // 2
+    return Truth(
+        sliding=spec.sliding,
+        signs=spec.signs,
+        mm_per_px=spec.mm_per_px,
+        sector=geometry.polygon(),
+        fan=geometry.fan,
+        pleura_px=line if seen else None,
+        visible=visible if seen else None,
+        sliding_mask=_sliding(spec, motion, u) if seen else None,
+        interspaces=_runs(line[middle, :, 0], visible[middle]) if seen else (),
+        rib_shadows=_runs(line[middle, :, 0], ~visible[middle]) if seen else (),
+        lung_point_x_px=_lung_point_x(motion, u, line, middle) if seen else None,
+        wall_mm=wall_mm,
+        lung_mm=lung_mm,
+    )
+
+
+def _pleura(geometry: Geometry, motion: Motion, tissue: Tissue, u: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """(depth in mm, not shadowed), (F, K) each."""
+    material = -geometry.half_mm + geometry.beam_mm * (np.arange(len(tissue.pleura_mm)) - tissue.pad)
+    at = u - motion.wall_lateral_mm[:, None]
+    z = np.interp(at, material, tissue.pleura_mm) + motion.wall_axial_mm[:, None]
+    return z, np.interp(at, material, tissue.shadow) > SHADOWED
+
+
+def _sliding(spec: PhantomSpec, motion: Motion, u: Floats) -> NDArray[np.bool_]:
+    if motion.lung_point_mm is None:
+        return np.full((spec.num_frames, len(u)), spec.slide_mm > 0)
+    right_of = u > motion.lung_point_mm[:, None]
+    return right_of if spec.sliding_side == "right" else ~right_of
+
+
+def _lung_point_x(motion: Motion, u: Floats, line: Floats, frame: int) -> float | None:
+    return None if motion.lung_point_mm is None else float(np.interp(motion.lung_point_mm[frame], u, line[frame, :, 0]))
+
+
+def _runs(x: Floats, wanted: NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
+    """(first x, last x) of each run of at least two wanted places."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], wanted, [False]]).astype(np.int8)))
+    return tuple((float(x[a]), float(x[b - 1])) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > 1)
