@@ -25,7 +25,9 @@ RUN /opt/seashore/bin/pip install --no-cache-dir --no-deps --editable .
 FROM ${BASE} AS runtime
 RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin seashore
 WORKDIR /app
+# ORT_DISABLE_TELEMETRY: ONNX Runtime reports its use to Microsoft otherwise.
 ENV PATH=/opt/seashore/bin:$PATH \
+    ORT_DISABLE_TELEMETRY=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     SEASHORE_HOST=0.0.0.0 \

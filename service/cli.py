@@ -24,11 +24,13 @@ from service.evidence import words
 from service.findings import Analysis, ClipSummary, PleuraFinding
 from service.options import parse_options
 from service.pipeline import Options
-from service.reader import ClipReader, ModelEntry, Reader
+from service.reader import ClipReader, ModelEntry, Reader, open_timed
 from service.settings import Settings
 
 COMMANDS_GROUP = "seashore.commands"
 EXIT_SOME_FAILED, EXIT_USAGE = 1, 2
+SHUTDOWN_S = 8
+"""How long a stopping service lets its callers finish: less than the 10 s after which Docker kills it."""
 
 EPILOG_PREDICT = """
 Examples:
@@ -109,7 +111,9 @@ def build_app(make_reader: Callable[[Settings], Reader]) -> typer.Typer:
 
     @app.callback()
     def root(
-        version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)] = False,
+        version: Annotated[
+            bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+        ] = False,
     ) -> None:
         pass
 
@@ -199,8 +203,15 @@ def _serve(settings: Settings, reader: Reader) -> None:
 
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if not _is_loopback(settings.host):
-        logging.getLogger(__name__).warning("Listening on %s without keys: whoever reaches this address can use the service.", settings.host)
-    uvicorn.run(create_app(settings, reader), host=settings.host, port=settings.port, server_header=False, log_level=settings.log_level)
+        logging.getLogger(__name__).warning("Listening on %s without keys: whoever reaches it can use the service.", settings.host)
+    uvicorn.run(
+        create_app(settings, reader),
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
 
 
 def _is_loopback(host: str) -> bool:
@@ -218,8 +229,8 @@ def _read_all(reader: Reader, entry: ModelEntry, clips: list[Path], options: Opt
 
 def _read_one(reader: Reader, entry: ModelEntry, path: Path, options: Options, overlay: Path | None) -> Outcome:
     try:
-        clip = reader.open(path)
-        analysis, _ = reader.read(clip, entry, options)
+        clip, decode_ms = open_timed(reader, path)
+        analysis, _ = reader.read(clip, entry, options, decode_ms=decode_ms)
     except SeashoreError as error:
         return Outcome(path, None, error)
     except OSError as error:

@@ -135,7 +135,8 @@ class PatchSaliency:
 @dataclass(frozen=True, slots=True)
 class PatchFinding:
     polygon: tuple[Point, ...]
-    """Outline on the uploaded frame, four corners or more (a patch of a convex clip has curved sides)."""
+    """Outline on the uploaded frame, four corners or more (a patch of a convex clip has curved sides). It begins at the
+    corner of the patch's pixel (0, 0) and goes along row 0 first."""
     row: int
     """0 lies just below the pleural line."""
     column: int

@@ -6,7 +6,8 @@ import re
 
 from service.errors import BadOption
 from service.findings import Point
-from service.pipeline import Options, Rows, Saliency
+from service.pipeline import Options, Rows
+from service.reading import Saliency
 
 MAX_REGION_POINTS = 200
 MAX_COORDINATE_PX = 16384.0

@@ -6,6 +6,7 @@ answer behind the same seam.
 
 import re
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Generic, Protocol, TypeVar
 from service.cine.clip import Clip
 from service.cine.decode import DEFAULT_LIMITS, open_clip
 from service.errors import BadBundle, OperatorError, UnknownModel
+from service.evidence.overlay import annotate
 from service.findings import Analysis, Arrays
+from service.model import LoadedModel
 from service.options import quoted
-from service.pipeline import Options, Progress
+from service.pipeline import Options, Progress, analyse
 from service.settings import Settings
 
 Loaded = TypeVar("Loaded")
@@ -33,6 +36,13 @@ class ModelEntry:
 
     def __str__(self) -> str:
         return f"{self.name}:{self.version}"
+
+
+def open_timed(reader: "Reader", path: Path) -> tuple[Clip, float]:
+    """The clip, and the milliseconds it took to open it. Raises: RequestError."""
+    start_s = time.perf_counter()
+    clip = reader.open(path)
+    return clip, (time.perf_counter() - start_s) * 1000
 
 
 class Reader(Protocol):
@@ -54,8 +64,13 @@ class Reader(Protocol):
         """The clip in a file, which must stay there as long as the clip is used. Raises: RequestError."""
         ...
 
-    def read(self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None) -> tuple[Analysis, Arrays]:
-        """Raises: RequestError, OperatorError; and whatever `on_progress` raises, which is how a caller stops it."""
+    def read(
+        self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None, *, decode_ms: float = 0.0
+    ) -> tuple[Analysis, Arrays]:
+        """`decode_ms` is what opening the clip took.
+
+        Raises: RequestError, OperatorError; and whatever `on_progress` raises, which is how a caller stops it.
+        """
         ...
 
     def annotate(self, clip: Clip, analysis: Analysis, out: Path) -> None:
@@ -140,8 +155,9 @@ def _listed(entries: tuple[ModelEntry, ...]) -> str:
 
 
 def _version_key(version: str) -> list[tuple[bool, int, str]]:
-    """0.10 is newer than 0.9; a word sorts before a number, so 1.0-rc before 1.0.0."""
-    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"[.\-+_]", version)]
+    """0.10 is newer than 0.9, and 1.0.0 than 1.0.0-rc1: a word sorts before the end, the end before a number."""
+    parts = [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"[.\-+_]", version)]
+    return [*parts, (True, -1, "")]
 
 
 class ClipReader:
@@ -149,7 +165,9 @@ class ClipReader:
 
     def __init__(self, settings: Settings) -> None:
         self._limits = replace(DEFAULT_LIMITS, max_seconds=settings.max_seconds, max_pixels_per_frame=settings.max_pixels)
-        self._shelf = ModelShelf(settings.model_store, settings.default_model, lambda bundle: _load(bundle, settings.device))
+        self._shelf: ModelShelf[LoadedModel] = ModelShelf(
+            settings.model_store, settings.default_model, lambda bundle: _load(bundle, settings.device)
+        )
 
     def models(self) -> tuple[ModelEntry, ...]:
         return self._shelf.entries()
@@ -163,18 +181,16 @@ class ClipReader:
     def open(self, path: Path) -> Clip:
         return open_clip(path, self._limits)
 
-    def read(self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None) -> tuple[Analysis, Arrays]:
-        from service.pipeline import analyse
-
-        return analyse(clip, self._shelf.get(entry), options, on_progress=on_progress)
+    def read(
+        self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None, *, decode_ms: float = 0.0
+    ) -> tuple[Analysis, Arrays]:
+        return analyse(clip, self._shelf.get(entry), options, on_progress=on_progress, decode_ms=decode_ms)
 
     def annotate(self, clip: Clip, analysis: Analysis, out: Path) -> None:
-        from service.evidence.overlay import annotate
-
         annotate(clip, analysis, out)
 
 
-def _load(bundle: Path, device: str) -> "LoadedModel":
+def _load(bundle: Path, device: str) -> LoadedModel:
     from service.model import load_model
 
     return load_model(bundle, device)

@@ -57,7 +57,7 @@ def _options() -> argparse.Namespace:
 
 def _clips(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
-        yield from (p for p in path.rglob("*") if p.suffix.lower() in CLIP_SUFFIXES) if path.is_dir() else [path]
+        yield from [path] if path.is_file() else (p for p in path.rglob("*") if p.suffix.lower() in CLIP_SUFFIXES)
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def _service() -> Iterator[int]:
         began = time.monotonic()
         while not _is_ready(port):
             if process.poll() is not None or time.monotonic() - began > READY_WITHIN_S:
-                sys.exit(f"The service was not ready within {READY_WITHIN_S:.0f} s; what it printed stands above.")
+                sys.exit(f"The service ended, or was not ready within {READY_WITHIN_S:.0f} s. What it said stands above.")
             time.sleep(0.2)
         print(f"ready {time.monotonic() - began:.1f} s after its start\n")
         yield port

@@ -7,6 +7,10 @@ from functools import cache
 import numpy as np
 import pytest
 
+os.environ["ORT_DISABLE_TELEMETRY"] = (
+    "1"  # no test reports to anybody; tests/contract/test_privacy.py holds that the service does not either
+)
+
 
 @cache
 def has_cuda_device() -> bool:

@@ -7,22 +7,19 @@ output to the gradient by the input; both are plain operators, so tracing `Salie
                    :           :                     |
     gradients <- pullback <- pullback <- ... <-------'
 
-What matters, all measured (ResNet3D-18, width 16, 2 cores, OpenVINO: 3.2 forward passes for both outputs):
-* a stride-1 convolution's adjoint is the transposed convolution with the *same* weights, so the file holds them once. Written as a
-  convolution with flipped weights it is no faster in OpenVINO or ONNX Runtime and the file is twice as large. The same holds for
-  stride 2, where runtimes have a real strided adjoint;
-* but not for the stem: with 1 to 3 channels to write, that adjoint took 3 times the whole graph. It is polyphase instead (see
-  `_PolyphaseConv`);
+What matters, all measured:
+* the adjoint of a convolution is a plain convolution, for stride 2 in polyphase form (see `_Conv`). Spreading the gradient out with
+  zeros costs 8 times as much. ConvTranspose is not used: with weights it shares with a Conv, OpenVINO 2026.4 gives wrong gradients, and
+  for the stem with its few channels it took 3 times the whole graph;
 * max-pool takes one axis at a time and gives the gradient to the *first* maximum of a window, as autograd does. Ties above zero
   are common (flat black regions); giving it to all of them is 10 % wrong;
-* everything that does not depend on the pixels is computed before tracing, or export takes minutes.
+* weights are in the file once; everything else that does not depend on the pixels is computed before tracing, or export takes minutes.
 
 A new kind of layer is a `Layer` and a line in `layer_of`; a new kind of net besides that needs `SaliencyGraph` to know its order.
 """
 
 from collections.abc import Callable, Iterable
 from functools import singledispatch
-from itertools import product
 from typing import cast
 
 import torch
@@ -159,7 +156,17 @@ class _ReLU(Layer):
 
 
 class _Conv(Layer):
-    """A convolution; its adjoint is the transposed convolution with the same weights."""
+    """A convolution, and its adjoint as *one* convolution of the gradient with stride 1, followed for stride 2 by an interleave.
+
+    Output i reads input n through kernel index n + before - stride * i. So an input cell n = stride * m + phase is reached through
+    every second index when the stride is 2, and which those are depends on its phase:
+
+        kernel index   0 1 2 3 4 5 6          phase 0 of the gradient at m: indices 0 2 4 6 of the outputs around m
+        output m       . . . . . . .          phase 1                               1 3 5
+
+    Each of the 2x2x2 phases is a small convolution of the gradient; all eight are computed as channels of one (polyphase), where the
+    shorter ones have a zero for a tap. With stride 1 there is one phase, and this is the kernel flipped.
+    """
 
     weight: Tensor
     bias: Tensor
@@ -169,83 +176,58 @@ class _Conv(Layer):
         super().__init__(_divided(size, self.stride))
         self.in_size = size
         self.padding = [same_padding(length, self.kernel, self.stride) for length in size]
+        self.reach = [_Reach(self.kernel, self.stride, before) for before, _ in self.padding]
         assert source.bias is not None
         self.register_buffer("weight", source.weight.detach().clone())
         self.register_buffer("bias", source.bias.detach().clone())
+        for axis, reach in enumerate(self.reach):
+            self.register_buffer(f"indices_{axis}", torch.tensor(reach.indices()).flatten())
 
     def run(self, x: Tensor) -> tuple[Tensor, Pullback]:
-        if self.stride == 1:
-            return F.conv3d(x, self.weight, self.bias, padding=self.kernel // 2), self.pullback
         return F.conv3d(_padded(x, self.padding), self.weight, self.bias, stride=self.stride), self.pullback
 
     def pullback(self, gradient: Tensor) -> Tensor:
+        by_phase = F.conv3d(_padded(gradient, [reach.padding for reach in self.reach]), self.adjoint_weight())
         if self.stride == 1:
-            return F.conv_transpose3d(gradient, self.weight, padding=self.kernel // 2)
-        # The transposed convolution writes every cell some window has read, the zeros around the input too: those are cut away.
-        # Where the last window stops short of the input (1x1x1), the cells it never read are added: their gradient is zero.
-        read = [(out - 1) * self.stride + self.kernel for out in self.out_size]
-        unread = [max(length - cells, 0) for length, cells in zip(self.in_size, read, strict=True)]
-        spread = F.conv_transpose3d(gradient, self.weight, stride=self.stride, output_padding=unread)
-        (t, _), (h, _), (w, _) = self.padding
-        size = self.in_size
-        return spread[:, :, t : t + size[0], h : h + size[1], w : w + size[2]]
-
-
-class _PolyphaseConv(_Conv):
-    """A stride-2 convolution whose adjoint is one stride-1 convolution and an interleave.
-
-    An input cell n = 2 m + phase is read through every second tap of the kernel only, which taps depends on the phase:
-
-        input      0   1   2   3   4   5     phase 0 of the gradient at m: taps 0, 2, 4, ... of the outputs around m
-        output       0       1       2       phase 1                      taps 1, 3, 5, ...
-
-    So each of the 2x2x2 phases is a small convolution of the gradient, all eight are computed as channels of one, and their
-    results are interleaved. Putting zeros between the gradient's cells instead costs 8 times as much.
-    """
-
-    phases: Tensor
-
-    def __init__(self, source: SameConv3d, size: Size) -> None:
-        super().__init__(source, size)
-        axes = [_phase_taps(self.kernel, before) for before, _ in self.padding]
-        outs, channels = self.weight.shape[:2]
-        phases = self.weight.new_zeros(2, 2, 2, channels, outs, *(len(axis[0]) for axis in axes))
-        for phase in product(range(2), repeat=3):
-            taps = [enumerate(axis[which]) for axis, which in zip(axes, phase, strict=True)]
-            for (t, kernel_t), (h, kernel_h), (w, kernel_w) in product(*map(list, taps)):
-                if None not in (kernel_t, kernel_h, kernel_w):
-                    phases[phase][:, :, t, h, w] = self.weight[:, :, kernel_t, kernel_h, kernel_w].T
-        self.register_buffer("phases", phases.flatten(0, 3).contiguous())
-        self.around = [_phase_padding(self.kernel, before) for before, _ in self.padding]
-
-    def pullback(self, gradient: Tensor) -> Tensor:
-        together = F.conv3d(_padded(gradient, self.around), self.phases)
-        channels, (t, h, w) = self.weight.shape[1], self.out_size
-        apart = together.reshape(-1, 2, 2, 2, channels, t, h, w).permute(0, 4, 5, 1, 6, 2, 7, 3)
-        whole = apart.reshape(-1, channels, 2 * t, 2 * h, 2 * w)
+            return by_phase
+        s, channels, (t, h, w) = self.stride, self.weight.shape[1], self.out_size
+        cells = by_phase.reshape(-1, s, s, s, channels, t, h, w).permute(0, 4, 5, 1, 6, 2, 7, 3)
+        whole = cells.reshape(-1, channels, s * t, s * h, s * w)
         return whole[:, :, : self.in_size[0], : self.in_size[1], : self.in_size[2]]
 
-
-def _phase_reach(kernel: int, before: int) -> list[dict[int, int]]:
-    """For each phase, {output's offset from m: kernel index}. Output i reads input n through kernel index n + before - 2 i."""
-    reach = []
-    for phase in range(2):
-        indices = range((phase + before) % 2, kernel, 2)
-        reach.append({(phase + before - index) // 2: index for index in indices})
-    return reach
-
-
-def _phase_taps(kernel: int, before: int) -> list[list[int | None]]:
-    """For each phase, the kernel index under each tap of the one convolution that serves both; None where it has none."""
-    reach = _phase_reach(kernel, before)
-    offsets = {offset for phase in reach for offset in phase}
-    return [[phase.get(offset) for offset in range(min(offsets), max(offsets) + 1)] for phase in reach]
+    def adjoint_weight(self) -> Tensor:
+        """(phases * channels in, channels out, taps, taps, taps), gathered from the forward weights *in the graph*, so that the
+        file holds them once; runtimes do this when they open it."""
+        s = self.stride
+        gathered = F.pad(self.weight.transpose(0, 1), (0, 1) * 3)  # index `kernel` is the zero
+        for axis in range(3):
+            gathered = gathered.index_select(2 + axis, self.get_buffer(f"indices_{axis}"))
+        channels, outs = gathered.shape[:2]
+        t, h, w = (length // s for length in gathered.shape[2:])
+        by_phase = gathered.reshape(channels, outs, s, t, s, h, s, w).permute(2, 4, 6, 0, 1, 3, 5, 7)
+        return by_phase.reshape(s**3 * channels, outs, t, h, w)
 
 
-def _phase_padding(kernel: int, before: int) -> tuple[int, int]:
-    """Zeros before and after the gradient so that the one convolution gives as many cells as the gradient has."""
-    offsets = {offset for phase in _phase_reach(kernel, before) for offset in phase}
-    return -min(offsets), max(offsets)
+class _Reach:
+    """Through which kernel indices the outputs around m reach the input cells of each phase, along one axis."""
+
+    def __init__(self, kernel: int, stride: int, before: int) -> None:
+        self._kernel = kernel
+        self._by_phase = [
+            {(phase + before - index) // stride: index for index in range((phase + before) % stride, kernel, stride)}
+            for phase in range(stride)
+        ]
+        offsets = [offset for phase in self._by_phase for offset in phase]
+        self._first, self._last = min(offsets), max(offsets)
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Zeros before and after the gradient, so that each phase gets as many cells as the gradient has."""
+        return -self._first, self._last
+
+    def indices(self) -> list[list[int]]:
+        """Kernel index by phase and tap; the kernel's length where a phase has none."""
+        return [[phase.get(offset, self._kernel) for offset in range(self._first, self._last + 1)] for phase in self._by_phase]
 
 
 class _MaxPool(Layer):
@@ -269,10 +251,10 @@ class _MaxPool(Layer):
 class _MaxPoolAxis(nn.Module):
     """Windows of 3, 2 apart, along one axis. Cells are named by their place in a window; `last` is the next window's `first`.
 
-        even length   0 1 2 3 4 5 .        odd length   . 0 1 2 3 4 .
+    even length   0 1 2 3 4 5 .        odd length   . 0 1 2 3 4 .
+                  f m l                             f m l
                       f m l                             f m l
                           f m l                             f m l
-                              f m l                             f m l
     """
 
     zero: Tensor
@@ -350,9 +332,4 @@ layer_of.register(Normalise, _Normalise)
 layer_of.register(BatchNormReLU, lambda source, size: _ReLU(size, source.norm))
 layer_of.register(SameMaxPool3d, lambda _, size: _MaxPool(size))
 layer_of.register(Residual, _Residual)
-
-
-@layer_of.register
-def _conv_of(source: SameConv3d, size: Size) -> Layer:
-    is_stem = source.stride[0] == 2 and source.in_channels < 8
-    return _PolyphaseConv(source, size) if is_stem else _Conv(source, size)
+layer_of.register(SameConv3d, _Conv)

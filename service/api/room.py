@@ -20,7 +20,7 @@ from service.cine.clip import Clip
 from service.errors import SeashoreError
 from service.findings import Analysis, Arrays
 from service.pipeline import Options
-from service.reader import ModelEntry, Reader
+from service.reader import ModelEntry, Reader, open_timed
 from service.settings import Settings
 from service.telemetry import Metrics
 
@@ -111,11 +111,11 @@ class ReadingRoom:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _answer(self, upload: Upload, request: Request, folder: Path, stop: Stop) -> bytes | Path:
-        clip = self.reader.open(upload.path)
+        clip, decode_ms = open_timed(self.reader, upload.path)
         recent = self.recent.get(upload, request) if request.form is Form.ANNOTATED_CLIP else None
         if recent is not None:
             return self._annotated(clip, recent, folder / "annotated.mp4")
-        analysis, arrays = self.reader.read(clip, request.entry, request.options, stop.check)
+        analysis, arrays = self.reader.read(clip, request.entry, request.options, stop.check, decode_ms=decode_ms)
         self.metrics.observe_analysis(analysis)
         self.recent.put(upload, request, analysis)
         match request.form:

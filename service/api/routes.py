@@ -35,8 +35,8 @@ CLIENT_CLOSED_REQUEST = 499
 # Query options are text here, so that every refusal is our own sentence; the document says what they really are.
 SaliencyOption = Annotated[
     str | None,
-    Query(description="How each patch's saliency is computed: not at all, as the input gradient, or averaged over noisy copies (slower)."),
-    WithJsonSchema({"type": "string", "enum": ["none", "vanilla", "smoothgrad"], "default": "vanilla"}),
+    Query(description="Each patch's saliency: none, the input gradient (unless given), or its average over noisy copies (slower)."),
+    WithJsonSchema({"type": "string", "enum": ["none", "vanilla", "smoothgrad"]}),
 ]
 ModelOption = Annotated[
     str | None,
@@ -45,8 +45,8 @@ ModelOption = Annotated[
 ]
 RowsOption = Annotated[
     str | None,
-    Query(description="Patch rows read: the two just below the pleural line, or all down to where the echoes end."),
-    WithJsonSchema({"type": "string", "enum": ["pleura", "all"], "default": "pleura"}),
+    Query(description="Patch rows read: the two just below the pleural line (unless given), or all down to where the echoes end."),
+    WithJsonSchema({"type": "string", "enum": ["pleura", "all"]}),
 ]
 RegionOption = Annotated[
     str | None,

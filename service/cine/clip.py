@@ -27,6 +27,8 @@ class DecodeLimits:
     max_seconds: float
     max_frames: int
     max_pixels_per_frame: int
+    max_pixels_in_all: int
+    """Over all frames: what bounds the time that decoding takes."""
     min_side_px: int
     cache_bytes: int
     """Grey frames up to this many bytes are kept from the first pass; a larger clip is decoded again on each walk."""
@@ -36,6 +38,7 @@ DEFAULT_LIMITS = DecodeLimits(
     max_seconds=120.0,
     max_frames=20_000,
     max_pixels_per_frame=4096 * 2304,
+    max_pixels_in_all=8 * 10**9,  # 120 s of 1920 x 1080 at 30 frames a second
     min_side_px=64,
     cache_bytes=192 * 2**20,
 )

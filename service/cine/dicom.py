@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 from pydicom.uid import HEVCM10P51, HEVCMP51, MPEGTransferSyntaxes
 
 from service.cine.clip import DecodeLimits
-from service.cine.dicom_object import DicomObject, Timing, check_modality, echo_region, locate, timing
-from service.cine.dicom_pixels import Layout, Pixels, coded_frames, fragments, layout
+from service.cine.dicom_object import DicomObject, Timing, check_modality, echo_region, frame_timing, locate
+from service.cine.dicom_pixels import Pixels, fragments, pixel_layout
 from service.cine.ffmpeg import FFmpegSource
 from service.cine.sniff import HEAD_BYTES, Film, sniff
 from service.cine.survey import ASSUMED_FPS, DAMAGED, Damaged, Header, Picture, Source, check_size, too_long
 from service.errors import NoVideo, UnreadableClip
+
+_FILM_SYNTAXES = frozenset(MPEGTransferSyntaxes)  # pydicom counts HEVC among them
+
 
 def open_source(data: bytes | Path, limits: DecodeLimits) -> Source:
     """The clip in a DICOM object.
@@ -25,31 +28,28 @@ def open_source(data: bytes | Path, limits: DecodeLimits) -> Source:
     check_modality(located.dataset)
     if located.value_at is None:
         raise NoVideo("The DICOM object has no pixel data, or is cut off before it.")
-    if located.transfer_syntax in _STREAMS:
-        return _stream_source(located, limits)
-    source = DicomSource(located)
-    source.check(limits)
-    return source
-
-
-# Frames coded one by one
+    if located.transfer_syntax in _FILM_SYNTAXES:
+        return DicomFilmSource(located, limits)
+    return DicomSource(located, limits)
 
 
 class DicomSource:
-    """Native frames, or frames each compressed by itself (RLE, the JPEG family)."""
+    """Native frames, or frames each compressed by itself (RLE, the JPEG family).
 
-    def __init__(self, located: DicomObject) -> None:
+    Raises, before any pixel is decoded: FrameTooLarge, FrameTooSmall, ClipTooLong; UnreadableClip, UnsupportedFormat.
+    """
+
+    def __init__(self, located: DicomObject, limits: DecodeLimits) -> None:
+        check_size(*located.size, limits)
+        stated = frame_timing(located.dataset, located.num_frames)
+        self._timing = stated or Timing(1.0 / ASSUMED_FPS)
+        self._layout = pixel_layout(located)
         self._located = located
-        self._timing = timing(located.dataset, located.num_frames)
-        self._layout = layout(located)
-        self.header = _dicom_header(located, self._timing, assumes=True)
+        self.header = _header(located, self._timing, (_ASSUMED,) if stated is None and located.num_frames > 1 else ())
+        self._check_length(limits)
 
-    def check(self, limits: DecodeLimits) -> None:
-        """Before any pixel is decoded. Length is proved by counting the frames that are really there.
-
-        Raises: FrameTooLarge, FrameTooSmall, ClipTooLong.
-        """
-        check_size(*self._located.size, limits)
+    def _check_length(self, limits: DecodeLimits) -> None:
+        """Proved by counting the frames that are really there."""
         if (self.header.stated_s or 0.0) <= limits.max_seconds:
             return
         for index, _ in enumerate(self._coded_frames()):
@@ -58,28 +58,24 @@ class DicomSource:
 
     def pictures(self) -> Iterator[Picture | Damaged]:
         for index, coded in enumerate(self._coded_frames()):
-            try:
-                pixels = self._layout.decode(coded)
-            except UnreadableClip:
-                yield DAMAGED
-                continue
-            yield DicomPicture(pixels, self._timing.time_s(index), self.header.nominal_s)
+            pixels = self._layout.decode(coded)
+            yield DicomPicture(pixels, self._timing.time_s(index), self._timing.interval_s) if pixels is not None else DAMAGED
 
     def _coded_frames(self) -> Iterator[bytes]:
-        encapsulated = self._located.transfer_syntax.is_encapsulated
         with self._located.pixel_data() as file:
-            yield from _encapsulated_frames(file, self._located) if encapsulated else _native_frames(file, self._layout, self._located.num_frames)
+            yield from self._layout.coded_frames(file, self._located.num_frames)
 
 
-def _dicom_header(located: DicomObject, timing: Timing, assumes: bool) -> Header:
-    length_s = timing.interval_s * located.num_frames if timing.interval_s else None
-    missing = f"The object does not say when its frames were taken; {ASSUMED_FPS:g} frames a second were assumed."
+_ASSUMED = f"The object does not say when its frames were taken; {ASSUMED_FPS:g} frames a second were assumed."
+
+
+def _header(located: DicomObject, timing: Timing, warnings: tuple[str, ...]) -> Header:
     return Header(
         container="dicom",
-        nominal_s=timing.interval_s or 1.0 / ASSUMED_FPS,
-        stated_s=(timing.starts_s[-1] + (timing.interval_s or 0.0)) if timing.starts_s else length_s,
-        region=echo_region(located.dataset),
-        warnings=(missing,) if assumes and timing.interval_s is None and located.num_frames > 1 else (),
+        nominal_s=timing.interval_s,
+        stated_s=timing.length_s(located.num_frames),
+        region=echo_region(located.dataset, *located.size),
+        warnings=warnings,
     )
 
 
@@ -100,28 +96,31 @@ class DicomPicture:
         return self.pixels.rgb()
 
 
-# Frames coded together: MPEG-2, MPEG-4 AVC, HEVC
+class DicomFilmSource:
+    """A film inside a DICOM object: MPEG-2, MPEG-4 AVC, HEVC. The object's frame times go before the stream's own.
 
+    Raises: UnreadableClip, NoVideo, FrameTooLarge, FrameTooSmall, ClipTooLong.
+    """
 
-class DicomStreamSource:
-    """A film inside a DICOM object. The object's frame times, where it states them, go before the stream's."""
-
-    def __init__(self, film: FFmpegSource, located: DicomObject) -> None:
-        self._film = film
-        self._timing = timing(located.dataset, located.num_frames)
-        stated = _dicom_header(located, self._timing, assumes=False)
-        own = film.header
-        self.header = own if self._timing.interval_s is None else stated
-        self.header = replace(self.header, container="dicom", region=stated.region, warnings=(*own.warnings, *stated.warnings))
+    def __init__(self, located: DicomObject, limits: DecodeLimits) -> None:
+        self._film = _film(located, limits)
+        self._timing = frame_timing(located.dataset, located.num_frames)
+        own = self._film.header
+        region = echo_region(located.dataset, *located.size)
+        self.header = replace(own, region=region) if self._timing is None else _header(located, self._timing, own.warnings)
 
     def pictures(self) -> Iterator[Picture | Damaged]:
         for index, picture in enumerate(self._film.pictures()):
-            known = self._timing.interval_s is not None and not isinstance(picture, Damaged)
-            yield _TimedPicture(picture, self._timing.time_s(index), self._timing.interval_s) if known else picture  # type: ignore[arg-type]
+            if self._timing is None or isinstance(picture, Damaged):
+                yield picture
+            else:
+                yield TimedPicture(picture, self._timing.time_s(index), self._timing.interval_s)
 
 
 @dataclass(frozen=True, slots=True)
-class _TimedPicture:
+class TimedPicture:
+    """A picture with another time than its stream's."""
+
     picture: Picture
     time_s: float | None
     shown_s: float | None
@@ -137,13 +136,12 @@ class _TimedPicture:
         return self.picture.rgb()
 
 
-def _stream_source(located: DicomObject, limits: DecodeLimits) -> DicomStreamSource:
+def _film(located: DicomObject, limits: DecodeLimits) -> FFmpegSource:
+    """PS3.5 8.2.5 to 8.2.9 allow transport streams and MP4; bare streams are seen as well."""
     with located.pixel_data() as file:
         stream = b"".join(fragments(file))
     if not stream:
         raise UnreadableClip("The DICOM object is cut off: its pixel data is empty.")
-    film = sniff(stream[:1024])
-    if not isinstance(film, Film):
-        hevc = located.transfer_syntax in (HEVCMP51, HEVCM10P51)
-        film = Film("hevc" if hevc else "h264", "dicom")
-    return DicomStreamSource(FFmpegSource(stream, film.av_format, "dicom", limits), located)
+    film = sniff(stream[:HEAD_BYTES])
+    bare = "hevc" if located.transfer_syntax in (HEVCMP51, HEVCM10P51) else "h264"
+    return FFmpegSource(stream, film.av_format if isinstance(film, Film) else bare, "dicom", limits)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -71,7 +71,7 @@ class DicomObject:
     """Byte at which the value of Pixel Data begins; None when there is none."""
 
     @contextmanager
-    def pixel_data(self) -> Iterator[io.BufferedIOBase]:
+    def pixel_data(self) -> Iterator[BinaryIO]:
         with _file(self.data) as file:
             file.seek(self.value_at or 0)
             yield file
@@ -87,7 +87,7 @@ class DicomObject:
         return int(number(self.dataset, "Columns") or 0), int(number(self.dataset, "Rows") or 0)
 
 
-def _file(data: bytes | Path) -> io.BufferedIOBase:
+def _file(data: bytes | Path) -> BinaryIO:
     return io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
 
 
@@ -98,7 +98,7 @@ def guarded() -> Iterator[None]:
         warnings.simplefilter("ignore")  # their texts quote values
         try:
             yield
-        except (OSError, MemoryError):
+        except (SeashoreError, OSError, MemoryError):
             raise
         except Exception as error:
             raise UnreadableClip(
@@ -125,15 +125,15 @@ def locate(data: bytes | Path) -> DicomObject:
     return DicomObject(data, transfer_syntax, dataset, value_at)
 
 
-def _at_meta(file: io.BufferedIOBase) -> bool:
+def _at_meta(file: BinaryIO) -> bool:
     group = file.read(2)
     file.seek(-len(group), io.SEEK_CUR)
     return group == b"\x02\x00"
 
 
-def _transfer_syntax(meta: Dataset, file: io.BufferedIOBase) -> UID:
+def _transfer_syntax(meta: Dataset, file: BinaryIO) -> UID:
     """As stated; of an object without file meta information, told from whether its first element names its VR."""
-    stated = UID(str(meta.get("TransferSyntaxUID", "")))
+    stated = UID(text(meta, "TransferSyntaxUID"))
     if not stated:
         start = file.read(6)
         file.seek(-len(start), io.SEEK_CUR)
@@ -149,20 +149,19 @@ def unsupported_syntax(transfer_syntax: UID) -> UnsupportedFormat:
     return UnsupportedFormat(f"The DICOM object is in the transfer syntax {transfer_syntax.name}, which cannot be read.")
 
 
-def _value_of_pixel_data(file: io.BufferedIOBase, transfer_syntax: UID) -> int | None:
+def _value_of_pixel_data(file: BinaryIO, transfer_syntax: UID) -> int | None:
     """Where the value begins, when `file` stands before an element. PS3.5 7.1: 8 bytes without a VR, 12 with the VRs OB and OW."""
-    order = "little" if transfer_syntax.is_little_endian else "big"
     start = file.read(8 if transfer_syntax.is_implicit_VR else 12)
-    group, element = (int.from_bytes(start[at : at + 2], order) for at in (0, 2))  # type: ignore[arg-type]
-    return file.tell() if len(start) >= 8 and (group, element) == (0x7FE0, 0x0010) else None
+    tag = b"\xe0\x7f\x10\x00" if transfer_syntax.is_little_endian else b"\x7f\xe0\x00\x10"
+    return file.tell() if len(start) >= 8 and start[:4] == tag else None
 
 
 # What it is, and when its frames were taken
 
 
 def check_modality(dataset: Dataset) -> None:
-    modality = str(dataset.get("Modality") or "").strip()
-    if modality == "US" or (not modality and str(dataset.get("SOPClassUID", "")) in _ULTRASOUND_CLASSES):
+    modality = text(dataset, "Modality")
+    if modality == "US" or (not modality and text(dataset, "SOPClassUID") in _ULTRASOUND_CLASSES):
         return
     # Defined Terms are short and upper case (PS3.3 C.7.3.1.1.1); anything else may be somebody's name.
     known = modality if re.fullmatch(r"[A-Z0-9]{2,12}", modality) else ""
@@ -170,42 +169,63 @@ def check_modality(dataset: Dataset) -> None:
     raise WrongModality(f"The DICOM object {what}; only ultrasound (modality US) can be read.")
 
 
-def number(dataset: Dataset, keyword: str) -> float | None:
-    """The element's (first) value as a finite number; None when it is missing, empty or no number."""
+def value(dataset: Dataset, keyword: str) -> Any:
+    """The element's value; None when it is missing, empty or broken (pydicom converts on access)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # their texts quote values
+        try:
+            return dataset.get(keyword)
+        except Exception:  # whatever the broken value breaks
+            return None
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    return str(value(dataset, keyword) or "").strip()
+
+
+def numbers(dataset: Dataset, keyword: str) -> list[float]:
+    """The element's values as finite numbers; empty when it is missing, empty or broken."""
+    found = value(dataset, keyword)
+    if found is None or isinstance(found, str):
+        return []
     try:
-        value = dataset.get(keyword)
-        value = value[0] if isinstance(value, (list, tuple)) or hasattr(value, "append") else value
-        number = float(value) if value is not None else None
-    except Exception:  # pydicom converts on access, and raises whatever the value breaks
-        return None
-    return number if number is not None and np.isfinite(number) else None
+        listed = [float(entry) for entry in (found if hasattr(found, "__len__") else [found])]
+    except (TypeError, ValueError):
+        return []
+    return listed if all(np.isfinite(listed)) else []
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    return next(iter(numbers(dataset, keyword)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """`interval_s`: between two frames, None when the object does not say. `starts_s`: of each frame, where it lists them."""
+    """When the frames of an object were taken. `starts_s`: of each frame, where the object lists them."""
 
-    interval_s: float | None
-    starts_s: tuple[float, ...] | None = None
+    interval_s: float
+    starts_s: tuple[float, ...] = ()
 
     def time_s(self, index: int) -> float | None:
-        if self.starts_s is not None:
-            return self.starts_s[index] if index < len(self.starts_s) else None
-        return index * self.interval_s if self.interval_s is not None else None
+        if not self.starts_s:
+            return index * self.interval_s
+        return self.starts_s[index] if index < len(self.starts_s) else None
+
+    def length_s(self, num_frames: int) -> float:
+        return self.starts_s[-1] + self.interval_s if self.starts_s else num_frames * self.interval_s
 
 
-def timing(dataset: Dataset, num_frames: int) -> Timing:
-    """PS3.3 C.7.6.5, C.7.6.6: Frame Increment Pointer names the vector or the time; rates only recommend, so they come last."""
-    vector = _frame_time_vector(dataset, num_frames)
+def frame_timing(dataset: Dataset, num_frames: int) -> Timing | None:
+    """PS3.3 C.7.6.5 and C.7.6.6: Frame Increment Pointer names the vector or the time; rates only recommend, so they come last."""
+    steps_s = _frame_time_vector(dataset, num_frames)
     interval_s = _plausible_s(number(dataset, "FrameTime"), 1e-3)
-    points_to_time = dataset.get("FrameIncrementPointer") == 0x00181063 and interval_s is not None
-    if vector is not None and not points_to_time:
-        starts_s = tuple(accumulate(vector[1:], initial=0.0))
-        return Timing(float(np.median(vector[1:])), starts_s)
+    prefers_interval = interval_s is not None and value(dataset, "FrameIncrementPointer") == 0x00181063
+    if steps_s and not prefers_interval:
+        return Timing(float(np.median(steps_s)), tuple(accumulate(steps_s, initial=0.0)))
     for keyword in ("RecommendedDisplayFrameRate", "CineRate"):
         rate = number(dataset, keyword)
         interval_s = interval_s or _plausible_s(1 / rate if rate else None, 1.0)
-    return Timing(interval_s)
+    return Timing(interval_s) if interval_s else None
 
 
 def _plausible_s(value: float | None, unit_s: float) -> float | None:
@@ -213,24 +233,24 @@ def _plausible_s(value: float | None, unit_s: float) -> float | None:
     return value * unit_s if value is not None and 1e-3 <= value * unit_s <= 10.0 else None
 
 
-def _frame_time_vector(dataset: Dataset, num_frames: int) -> list[float] | None:
-    """In seconds, one entry a frame (the first is 0), or None when it is missing or does not fit the frames."""
-    try:
-        steps_s = [float(step) / 1000 for step in dataset.get("FrameTimeVector") or ()]
-    except Exception:  # as in _number
-        return None
-    fits = len(steps_s) == num_frames > 1 and all(0 < step_s <= 10 for step_s in steps_s[1:])
-    return steps_s if fits else None
+def _frame_time_vector(dataset: Dataset, num_frames: int) -> list[float]:
+    """Seconds from each frame to the next, (num_frames - 1,); empty when the vector is missing or does not fit the frames."""
+    steps_s = [step_ms / 1000 for step_ms in numbers(dataset, "FrameTimeVector")]
+    fits = len(steps_s) == num_frames and all(0 < step_s <= 10 for step_s in steps_s[1:])  # the first step is 0, from nothing
+    return steps_s[1:] if fits else []
 
 
-def echo_region(dataset: Dataset) -> EchoRegion | None:
-    """The largest region of 2-D tissue (PS3.3 C.8.5.5: Region Spatial Format 1, Region Data Type 1)."""
-    try:
-        items = [item for item in dataset.get("SequenceOfUltrasoundRegions") or () if _is_tissue(item)]
-    except Exception:  # as in _number
-        return None
-    regions = [region for region in (_echo_region(item, dataset) for item in items) if region is not None]
-    return max(regions, key=lambda region: (region.box[2] - region.box[0]) * (region.box[3] - region.box[1]), default=None)
+def echo_region(dataset: Dataset, width: int, height: int) -> EchoRegion | None:
+    """The largest region of 2-D tissue (PS3.3 C.8.5.5: Region Spatial Format 1, Region Data Type 1), within the frame."""
+    found = value(dataset, "SequenceOfUltrasoundRegions")
+    items = [item for item in found if isinstance(item, Dataset)] if hasattr(found, "__iter__") else []
+    regions = [EchoRegion(box, _mm_per_px(item)) for item in items if _is_tissue(item) and (box := _box(item, width, height))]
+    return max(regions, key=_area_px, default=None)
+
+
+def _area_px(region: EchoRegion) -> int:
+    x0, y0, x1, y1 = region.box
+    return (x1 - x0) * (y1 - y0)
 
 
 def _is_tissue(item: Dataset) -> bool:
@@ -240,12 +260,13 @@ def _is_tissue(item: Dataset) -> bool:
 _CORNERS = ("RegionLocationMinX0", "RegionLocationMinY0", "RegionLocationMaxX1", "RegionLocationMaxY1")
 
 
-def _echo_region(item: Dataset, dataset: Dataset) -> EchoRegion | None:
-    corners = [number(item, keyword) for keyword in _CORNERS]
-    width, height = int(number(dataset, "Columns") or 0), int(number(dataset, "Rows") or 0)
-    x0, y0, x1, y1 = (int(corner) if corner is not None else -1 for corner in corners)
-    box = (x0, y0, min(x1 + 1, width), min(y1 + 1, height))  # DICOM's own maxima are inside the region
-    return EchoRegion(box, _mm_per_px(item)) if 0 <= x0 < box[2] and 0 <= y0 < box[3] else None
+def _box(item: Dataset, width: int, height: int) -> tuple[int, int, int, int] | None:
+    """DICOM's maxima are the last pixels inside."""
+    x0, y0, x1, y1 = (number(item, keyword) for keyword in _CORNERS)
+    if x0 is None or y0 is None or x1 is None or y1 is None:
+        return None
+    box = max(int(x0), 0), max(int(y0), 0), min(int(x1) + 1, width), min(int(y1) + 1, height)
+    return box if box[0] < box[2] and box[1] < box[3] else None
 
 
 _CENTIMETRES = 3  # PS3.3 C.8.5.5.1.15
@@ -258,5 +279,3 @@ def _mm_per_px(item: Dataset) -> float | None:
     if units != (_CENTIMETRES, _CENTIMETRES) or not across or abs(across / (down or np.inf) - 1) > 0.05:
         return None
     return 10 * (across + down) / 2
-
-

@@ -13,48 +13,20 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import UID, RLELossless
 
-from service.cine.dicom_object import DicomObject, guarded, number, unsupported_syntax
+from service.cine.dicom_object import DicomObject, guarded, number, text, unsupported_syntax
 from service.errors import UnreadableClip
-
-def _native_frames(file: io.BufferedIOBase, layout: "Layout", num_frames: int) -> Iterator[bytes]:
-    """Whole frames only: the rest of a cut-off one is not a picture."""
-    for _ in range(num_frames):
-        frame = file.read(layout.native_frame_bytes)
-        if len(frame) < layout.native_frame_bytes:
-            return
-        yield frame
-
 
 _IMAGE_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")  # JPEG, JPEG 2000 codestream, JPEG 2000 file
 
 
-def _encapsulated_frames(file: io.BufferedIOBase, located: DicomObject) -> Iterator[bytes]:
-    """A fragment that begins as an image begins, begins a frame; of RLE, every fragment is one (PS3.5 A.4.2).
-
-    The offset tables say the same, where they are there and right; this also reads objects that are cut off.
-    """
-    pending: list[bytes] = []
-    for fragment in fragments(file):
-        starts = located.transfer_syntax == RLELossless or fragment.startswith(_IMAGE_STARTS)
-        if pending and starts:
-            yield b"".join(pending)
-            pending = []
-        pending.append(fragment)
-    if pending:
-        yield b"".join(pending)
-
-
-def fragments(file: io.BufferedIOBase) -> Iterator[bytes]:
+def fragments(file: BinaryIO) -> Iterator[bytes]:
     """Without the Basic Offset Table, which is the first item (PS3.5 A.4); up to where the items break off."""
     try:
-        fragments = generatefragments(file)  # type: ignore[arg-type]
-        next(fragments, None)
-        yield from fragments
+        items = generate_fragments(file)
+        next(items, None)
+        yield from items
     except ValueError:
         return
-
-
-# Pixels
 
 
 @dataclass(frozen=True)
@@ -67,14 +39,43 @@ class Layout:
     """Colour of each stored value, (2**bits, 3)."""
     native_frame_bytes: int
 
-    def decode(self, coded: bytes) -> Pixels:
-        """Raises: UnreadableClip."""
+    def coded_frames(self, file: BinaryIO, num_frames: int) -> Iterator[bytes]:
+        """From `file`, which stands at the value of Pixel Data; up to where it breaks off."""
+        return self._encapsulated_frames(file) if self.transfer_syntax.is_encapsulated else self._native_frames(file, num_frames)
+
+    def _native_frames(self, file: BinaryIO, num_frames: int) -> Iterator[bytes]:
+        """Whole frames only: the rest of a cut-off one is not a picture."""
+        for _ in range(num_frames):
+            frame = file.read(self.native_frame_bytes)
+            if len(frame) < self.native_frame_bytes:
+                return
+            yield frame
+
+    def _encapsulated_frames(self, file: BinaryIO) -> Iterator[bytes]:
+        """A fragment that begins as an image begins, begins a frame; of RLE, every fragment is one (PS3.5 A.4.2).
+
+        The offset tables say the same, where they are there and right; this also reads objects that are cut off.
+        """
+        pending: list[bytes] = []
+        for fragment in fragments(file):
+            if pending and (self.transfer_syntax == RLELossless or fragment.startswith(_IMAGE_STARTS)):
+                yield b"".join(pending)
+                pending = []
+            pending.append(fragment)
+        if pending:
+            yield b"".join(pending)
+
+    def decode(self, coded: bytes) -> "Pixels | None":
+        """None when the frame is damaged."""
         encapsulated = self.transfer_syntax.is_encapsulated
         if encapsulated and not self._fits(coded):
-            raise UnreadableClip("A frame is not of the stated size.")
-        with guarded():
-            source = encapsulate([coded], has_bot=False) if encapsulated else coded
-            stored, properties = get_decoder(self.transfer_syntax).as_array(source, index=0, raw=True, **self.options)
+            return None
+        source = encapsulate([coded], has_bot=False) if encapsulated else coded
+        try:
+            with guarded():
+                stored, properties = get_decoder(self.transfer_syntax).as_array(source, index=0, raw=True, **self.options)
+        except UnreadableClip:
+            return None
         bits, signed = int(self.options["bits_stored"]), bool(self.options["pixel_representation"])
         return Pixels(stored, str(properties["photometric_interpretation"]), self.palette, bits, signed)
 
@@ -83,11 +84,11 @@ class Layout:
         return self.transfer_syntax == RLELossless or _coded_size(coded) == (self.options["columns"], self.options["rows"])
 
 
-def layout(located: DicomObject) -> Layout:
+def pixel_layout(located: DicomObject) -> Layout:
     dataset = located.dataset
     options = {name: int(number(dataset, keyword) or 0) for name, keyword in _LAYOUT_NUMBERS.items()}
-    photometric = str(dataset.get("PhotometricInterpretation", "")).strip()
-    _checklayout(located, options, photometric)
+    photometric = text(dataset, "PhotometricInterpretation")
+    _check_layout(located, options, photometric)
     pixel_options: dict[str, Any] = {
         **options,
         "bits_stored": options["bits_stored"] or options["bits_allocated"],
@@ -110,10 +111,10 @@ _LAYOUT_NUMBERS = {
     "planar_configuration": "PlanarConfiguration",
 }
 _SAMPLES = {"MONOCHROME1": 1, "MONOCHROME2": 1, "PALETTE COLOR": 1}
-_SAMPLES |= {"RGB": 3, "YBR_FULL": 3, "YBR_FULL_422": 3, "YBR_ICT": 3, "YBR_RCT": 3, "YBR_PARTIAL_420": 3}
+_SAMPLES |= {"RGB": 3, "YBR_FULL": 3, "YBR_FULL_422": 3, "YBR_ICT": 3, "YBR_RCT": 3}
 
 
-def _checklayout(located: DicomObject, options: dict[str, int], photometric: str) -> None:
+def _check_layout(located: DicomObject, options: dict[str, int], photometric: str) -> None:
     """Raises: UnreadableClip, UnsupportedFormat."""
     try:
         with guarded():
@@ -159,7 +160,7 @@ class Pixels:
         if self.photometric.startswith("MONOCHROME"):
             return np.asarray(cv2.cvtColor(self._monochrome(), cv2.COLOR_GRAY2RGB), dtype=np.uint8)
         if self.palette is not None:
-            return self.palette[self.stored]
+            return np.ascontiguousarray(self.palette[self.stored])
         if self.photometric.startswith("YBR_FULL"):
             # PS3.3 C.7.6.3.1.2: full range BT.601, as in JPEG; OpenCV wants Y Cr Cb.
             return np.asarray(cv2.cvtColor(np.ascontiguousarray(self._bytes()[..., [0, 2, 1]]), cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
@@ -167,7 +168,7 @@ class Pixels:
 
     def _monochrome(self) -> NDArray[np.uint8]:
         grey = self._bytes()
-        return 255 - grey if self.photometric == "MONOCHROME1" else np.ascontiguousarray(grey)
+        return np.ascontiguousarray(255 - grey if self.photometric == "MONOCHROME1" else grey)
 
     def _bytes(self) -> NDArray[np.uint8]:
         """All stored bits onto 0..255. Windows (0028,1050) are for the eye and are not applied."""
@@ -180,19 +181,26 @@ class Pixels:
 
 def _coded_size(coded: bytes) -> tuple[int, int] | None:
     """(width, height) of a JPEG, JPEG-LS or JPEG 2000 image, from its own header."""
-    codestream = coded.find(b"\xff\x4f\xff\x51", 0, 4096)
-    if codestream >= 0:
-        x1, y1, x0, y0 = (int.from_bytes(coded[codestream + at : codestream + at + 4], "big") for at in (8, 12, 16, 20))
-        return x1 - x0, y1 - y0
+    return _jpeg_size(coded) if coded.startswith(b"\xff\xd8") else _jpeg_2000_size(coded)
+
+
+def _jpeg_2000_size(coded: bytes) -> tuple[int, int] | None:
+    """SIZ follows the start of the codestream: marker, length, capabilities, then the grid's far and near corner."""
+    at = coded.find(b"\xff\x4f\xff\x51", 0, 4096)
+    if at < 0 or at + 24 > len(coded):
+        return None
+    x1, y1, x0, y0 = (int.from_bytes(coded[at + field : at + field + 4], "big") for field in (8, 12, 16, 20))
+    return x1 - x0, y1 - y0
+
+
+_FRAME_HEADERS = {0xF7} | set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF of JPEG-LS and of the JPEG family; not DHT, JPG, DAC
+
+
+def _jpeg_size(coded: bytes) -> tuple[int, int] | None:
     at = 2
     while at + 9 <= len(coded) and coded[at] == 0xFF:
         marker = coded[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-        elif marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+        if marker in _FRAME_HEADERS:
             return int.from_bytes(coded[at + 7 : at + 9], "big"), int.from_bytes(coded[at + 5 : at + 7], "big")
-        else:
-            at += 2 + int.from_bytes(coded[at + 2 : at + 4], "big")
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(coded[at + 2 : at + 4], "big")  # 0xFF: a fill byte
     return None
-
-

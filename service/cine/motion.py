@@ -26,6 +26,7 @@ REACH_ALONG_PX = 16
 """Largest shift looked for along the pleura: 30 mm/s in a picture 14 cm deep."""
 REACH_DEEP_PX = 2
 BAND_PX = 34
+MIN_BAND_PX = 12
 WALL_GAP_PX = 4
 LUNG_GAP_PX = 4
 MIN_TRACKING = 0.5
@@ -83,17 +84,20 @@ def neighbour_mean(values: FloatArray) -> FloatArray:
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
-def measure_motion(strip: NDArray[np.uint8], times_s: NDArray[np.float64], zero_row: int, centres: NDArray[np.int64]) -> Motion:
+def measure_motion(
+    strip: NDArray[np.uint8], times_s: NDArray[np.float64], zero_row: int, first_row: int, centres: NDArray[np.int64]
+) -> Motion:
     """Follow wall and lung of every column through a window.
 
     `strip` (T, rows, columns), `times_s` (T,) when each frame was really taken (repeated frames repeat it),
-    `centres` (K,) the columns' middles. Pairs of one and the same frame say nothing and come out untracked.
+    `first_row` the first that lies on the picture (the wall above a shallow pleura is thin), `centres` (K,) the columns' middles. Pairs of one and the same frame say nothing and come out untracked.
     """
     lag = max(1, round(LAG_S * (len(strip) - 1) / max(float(times_s[-1] - times_s[0]), 1e-6)))
     lag = min(lag, max(1, len(strip) - 1))
     pairs = np.arange(0, len(strip) - lag, PAIR_STRIDE_FRAMES)
     elapsed = times_s[pairs + lag] - times_s[pairs]
-    wall = strip[:, max(zero_row - WALL_GAP_PX - BAND_PX, 0) : zero_row - WALL_GAP_PX]
+    wall_top = min(max(zero_row - WALL_GAP_PX - BAND_PX, first_row), zero_row - WALL_GAP_PX - MIN_BAND_PX)
+    wall = strip[:, max(wall_top, 0) : zero_row - WALL_GAP_PX]
     lung = strip[:, zero_row + LUNG_GAP_PX : zero_row + LUNG_GAP_PX + BAND_PX]
     return Motion(
         pair_frames=pairs,
@@ -164,3 +168,11 @@ def wall_path(shifts: Shifts, pair_frames: NDArray[np.int64], num_frames: int, f
         total = np.cumsum(per_frame, axis=0) - per_frame
         path[:, :, axis] = total - total[num_frames // 2]
     return path
+
+
+def mean_square(values: FloatArray, min_pairs: int) -> NDArray[np.float64]:
+    """Mean square of each column's tracked shifts (P, K) -> (K,); NaN with fewer than `min_pairs`."""
+    tracked = np.isfinite(values)
+    count = tracked.sum(axis=0)
+    total = np.where(tracked, values, 0.0).astype(np.float64) ** 2
+    return np.where(count >= min_pairs, total.sum(axis=0) / np.maximum(count, 1), np.nan)

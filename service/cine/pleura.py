@@ -1,30 +1,44 @@
 """The pleural line, the interspaces between rib shadows, and how sure that is.
 
-Looked for in beam coordinates, where layers lie flat, beam by beam and then along the whole width:
+Looked for in beam coordinates, where layers lie flat:
 
-    skin, fat, muscle   ===========  layered: strong change down, little across
-    pleural line        ____/=====\\  bright ridge
-    lung                :::::::::::  haze, A-lines at multiples of the line's depth, B-lines; or rib shadow
+    skin, fat, muscle   ===========  layered
+    pleural line        ____/=====\\  the last bright interface
+    lung                :::::::::::  haze, A-lines at multiples of the line's depth, B-lines; or rib shadow; or effusion
 
-A candidate is a bright ridge with layers above it and none below. The line is the best path through the candidates
-(dynamic programming); interspaces are where the ridge is really there and echoes lie below it.
+A small fully convolutional net (`weights/pleura.onnx`, 17 thousand weights, made by `seashore train pleura` from
+annotated CC BY clips and phantoms) says for every beam how likely each depth is to be the pleura, and whether pleura is
+to be seen there at all; the line is the best path through all beams (dynamic programming). Hand-made ridge and texture
+features in the net's place found 69 % of 88 annotated clips; a continuous fascia above beat an interrupted pleura.
 """
 
+import threading
 from dataclasses import dataclass
+from importlib.resources import files
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.cine.sector import Sector
 from service.cine.overview import Overview
+from service.cine.sector import Sector
+from service.findings import Point
 
 FloatArray = NDArray[np.float32]
 
-DEPTH_SAMPLES = 240
-"""Depth samples of the search, so one sample is 2 px at the published scale (a 480 px deep picture)."""
+DEPTH_SAMPLES = 120
+"""Depth samples of the search: one is 4 px at the published scale (a 480 px deep picture)."""
 REFERENCE_DEPTH = 0.2
-"""Share of the picture's depth at which beams are spaced as samples are in depth."""
+"""Share of the picture's depth at which beams lie as far apart as depth samples."""
+STEP_COST = 0.6
+"""Log probability that the line pays for each sample it steps up or down from one beam to the next."""
+MAX_STEP = 2
+MIN_LOG_PROBABILITY = -9.0
+NEAR_SAMPLES = 2
+"""A beam's probability within this many samples of the line counts for it."""
+MIN_INTERSPACE_SAMPLES = 8
+"""One patch of 30 px at the published scale."""
+NUM_INPUTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,97 +52,118 @@ class Pleura:
     interspaces: tuple[tuple[int, int], ...]
     """Index ranges [first, last) into `lateral`, left to right."""
     confidence: float
+    """Mean probability that the pleura lies within 8 px (published scale) of the line, over the interspaces."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Beams:
-    """Frames of the overview resampled to beams, and the scale of the samples."""
+class Beams:
+    """A clip in beam coordinates, averaged over the overview's frames."""
 
-    frames: FloatArray
-    """(K, D, A)"""
-    inside: NDArray[np.bool_]
-    """Samples that lie on the frame and in the sector, (D, A)."""
+    mean: FloatArray
+    """Grey levels, (D, A)."""
+    ridge: FloatArray
+    """How much brighter than above and below each sample is, frame by frame and then averaged, grey levels, (D, A)."""
+    inside: FloatArray
+    """1 on the frame and in the sector, 0 elsewhere, (D, A)."""
     lateral: NDArray[np.float64]
+    """(A,)"""
     depth_px: NDArray[np.float64]
+    """(D,)"""
 
 
 def find_pleura(overview: Overview, sector: Sector) -> Pleura | None:
-    """The pleura of a clip; None when no line qualifies."""
-    beams = _resample(overview, sector)
-    ridge, layers, echoes = _features(beams)
-    score = _candidate_score(beams, ridge, layers, echoes, sector.probe)
-    path = _best_path(score)
-    return _judge(beams, path, score, ridge, echoes)
+    """The pleura of a clip; None when no stretch of it is to be seen."""
+    beams = to_beams(overview, sector)
+    log_probability, is_visible = _run_net(net_input(beams.mean, beams.ridge, beams.inside))
+    path = best_path(np.maximum(log_probability, MIN_LOG_PROBABILITY))
+    interspaces = _runs(is_visible > 0)
+    if not interspaces:
+        return None
+    mass = np.stack([_row(np.exp(log_probability), path + by) for by in range(-NEAR_SAMPLES, NEAR_SAMPLES + 1)])
+    fine = path + (mass * np.arange(-NEAR_SAMPLES, NEAR_SAMPLES + 1)[:, None]).sum(axis=0) / np.maximum(mass.sum(axis=0), 1e-6)
+    chosen = np.concatenate([np.arange(*run) for run in interspaces])
+    spacing = float(beams.depth_px[1] - beams.depth_px[0])
+    return Pleura(
+        lateral=beams.lateral,
+        depth_px=(fine + 0.5) * spacing,
+        interspaces=interspaces,
+        confidence=float(np.clip(mass.sum(axis=0)[chosen].mean(), 0, 1)),
+    )
 
 
-def _resample(overview: Overview, sector: Sector) -> _Beams:
+def to_beams(overview: Overview, sector: Sector) -> Beams:
+    """Resample to beams: twice as fine as needed, then averaged, so that thin lines are not missed."""
     spacing = sector.depth_extent_px / DEPTH_SAMPLES
     width_px = (sector.lateral[1] - sector.lateral[0]) * sector.lateral_px(REFERENCE_DEPTH * sector.depth_extent_px)
-    lateral = np.linspace(*sector.lateral, max(24, round(width_px / spacing)))
-    depth = (np.arange(DEPTH_SAMPLES) + 0.5) * spacing
-    x, y = sector.to_frame(lateral[None, :], depth[:, None])
-    x, y = x.astype(np.float32), y.astype(np.float32)
-    frames = np.stack([cv2.remap(frame, x, y, cv2.INTER_LINEAR, borderValue=0) for frame in overview.frames])
-    on_frame = cv2.remap(np.ones_like(overview.frames[0]), x, y, cv2.INTER_NEAREST, borderValue=0)
-    # Shrunk, because the features of a sample look a few samples around it.
-    inside = cv2.erode(on_frame, np.ones((9, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
-    return _Beams(frames.astype(np.float32), inside.astype(np.bool_), lateral, depth)
+    num_beams = max(16, round(width_px / spacing))
+    fine_lateral = np.linspace(*sector.lateral, 2 * num_beams)
+    fine_depth = (np.arange(2 * DEPTH_SAMPLES) + 0.5) * spacing / 2
+    x, y = (a.astype(np.float32) for a in sector.to_frame(fine_lateral[None, :], fine_depth[:, None]))
+    size = num_beams, DEPTH_SAMPLES
+
+    def halved(image: NDArray[np.uint8]) -> FloatArray:
+        fine = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderValue=0).astype(np.float32)
+        return np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+
+    frames = [halved(frame) for frame in overview.frames]
+    return Beams(
+        mean=np.asarray(np.mean(frames, axis=0), dtype=np.float32),
+        ridge=np.asarray(np.mean([_ridge(frame) for frame in frames], axis=0), dtype=np.float32),
+        inside=halved(np.ones_like(overview.frames[0])),
+        lateral=np.linspace(*sector.lateral, num_beams),
+        depth_px=(np.arange(DEPTH_SAMPLES) + 0.5) * spacing,
+    )
 
 
-def _features(beams: _Beams) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """How much each sample looks like a bright line, how layered the tissue is, how bright; each (D, A)."""
-    ridge = np.zeros(beams.frames.shape[1:], np.float32)
-    layers = np.zeros_like(ridge)
-    for frame in beams.frames:
-        smooth = cv2.GaussianBlur(frame, (0, 0), sigmaX=3.0, sigmaY=1.0)
-        line = cv2.blur(smooth, (1, 3))
-        above = _shifted(cv2.blur(smooth, (1, 5)), -6)
-        below = _shifted(cv2.blur(smooth, (1, 5)), 6)
-        ridge += np.maximum(line - np.maximum(above, below), 0)
-        wide = cv2.GaussianBlur(frame, (0, 0), sigmaX=6.0, sigmaY=1.0)
-        layers += np.abs(cv2.Sobel(wide, cv2.CV_32F, 0, 1))
-    count = np.float32(len(beams.frames))
-    echoes = cv2.GaussianBlur(beams.frames.mean(axis=0), (0, 0), 2.0)
-    return ridge / count, layers / count, echoes
+def _ridge(frame: FloatArray) -> FloatArray:
+    smooth = cv2.GaussianBlur(frame, (0, 0), sigmaX=2.0, sigmaY=0.7)
+    line = cv2.blur(smooth, (1, 3))
+    return np.maximum(line - np.maximum(_shifted(line, -4), _shifted(line, 4)), 0)
 
 
 def _shifted(image: FloatArray, by: int) -> FloatArray:
     """The sample `by` rows further down takes each one's place; edges repeat."""
-    rows = np.clip(np.arange(len(image)) + by, 0, len(image) - 1)
-    return image[rows]
+    return image[np.clip(np.arange(len(image)) + by, 0, len(image) - 1)]
 
 
-# Depth of the pleural line as a share of the picture's depth: median and spread of its logarithm.
-# Read off 60 real convex and 9 linear clips by eye; an abdominal probe looks 8-16 cm deep, a linear one 3-5 cm.
-DEPTH_PRIOR = {"convex": (0.15, 0.55), "linear": (0.42, 0.40)}
+def net_input(mean: FloatArray, ridge: FloatArray, inside: FloatArray) -> FloatArray:
+    """What the net is shown, free of gain and display map, (NUM_INPUTS, D, A)."""
+    seen = inside > 0.5
+    brightest = np.percentile(mean[seen], 99) if seen.any() else 0.0
+    local = cv2.GaussianBlur(mean, (0, 0), 8)
+    spread = np.sqrt(np.maximum(cv2.GaussianBlur(mean * mean, (0, 0), 8) - local * local, 4))
+    sharpest = np.percentile(ridge[seen], 98) if seen.any() else 0.0
+    depth = np.broadcast_to(np.linspace(-1, 1, len(mean), dtype=np.float32)[:, None], mean.shape)
+    return np.stack([mean / (brightest + 1), (mean - local) / spread, np.minimum(ridge / (sharpest + 1), 2), depth, inside]).astype(
+        np.float32
+    )
 
 
-def _candidate_score(beams: _Beams, ridge: FloatArray, layers: FloatArray, echoes: FloatArray, probe: str) -> FloatArray:
-    """How much each sample looks like pleura, in units of a typical bright line, (D, A)."""
-    depth_share = (np.arange(DEPTH_SAMPLES, dtype=np.float32)[:, None] + 0.5) / DEPTH_SAMPLES
-    brightness = ridge / (np.percentile(ridge[beams.inside], 98) + 2.0)
-    above = cv2.blur(layers, (9, 25))
-    below = cv2.blur(layers, (9, 41))
-    layered_above = _shifted(above, -18)
-    layered_below = _shifted(below, 26)
-    change = (layered_above - layered_below) / (layered_above + layered_below + 1.0)
-    median, spread = DEPTH_PRIOR[probe]
-    prior = -0.5 * (np.log(depth_share / median) / spread) ** 2
-    score = np.minimum(brightness, 1.5) + 0.8 * change + 0.35 * prior
-    return np.where(beams.inside, score, -1.5).astype(np.float32)
+_nets = threading.local()
 
 
-def _best_path(score: FloatArray) -> NDArray[np.intp]:
-    """Depth index of the best line through every beam, (A,): dynamic programming, a step of one sample costs 0.06."""
-    reach = 3
-    costs = 0.06 * np.abs(np.arange(-reach, reach + 1, dtype=np.float32))
+def _run_net(pixels: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(5, D, A) -> log probability of each depth, beam by beam (D, A), and a logit for "pleura is to be seen here" (A,)."""
+    if not hasattr(_nets, "net"):  # one a thread: cv2's nets keep their tensors between calls
+        weights = (files("service.cine") / "weights" / "pleura.onnx").read_bytes()
+        _nets.net = cv2.dnn.readNetFromONNX(np.frombuffer(weights, np.uint8))
+    _nets.net.setInput(pixels[None])
+    depth, visible = _nets.net.forward()[0].astype(np.float32)
+    shifted = depth - depth.max(axis=0, keepdims=True)
+    log_probability = shifted - np.log(np.exp(shifted).sum(axis=0, keepdims=True))
+    return log_probability, (np.exp(log_probability) * visible).sum(axis=0)
+
+
+def best_path(score: FloatArray) -> NDArray[np.intp]:
+    """Depth sample of the best line through every beam, (D, A) -> (A,)."""
+    costs = STEP_COST * np.abs(np.arange(-MAX_STEP, MAX_STEP + 1, dtype=np.float32))
     total = score[:, 0].copy()
-    choice = np.zeros(score.shape, np.int8)
+    choice = np.zeros(score.shape, np.intp)
     for beam in range(1, score.shape[1]):
-        padded = np.pad(total, reach, constant_values=-np.inf)
-        moves = np.stack([padded[step : step + len(total)] for step in range(2 * reach + 1)]) - costs[:, None]
+        padded = np.pad(total, MAX_STEP, constant_values=-np.inf)
+        moves = np.stack([padded[step : step + len(total)] for step in range(2 * MAX_STEP + 1)]) - costs[:, None]
         best = moves.argmax(axis=0)
-        choice[:, beam] = best - reach
+        choice[:, beam] = best - MAX_STEP
         total = moves[best, np.arange(len(total))] + score[:, beam]
     path = np.empty(score.shape[1], np.intp)
     path[-1] = total.argmax()
@@ -137,33 +172,35 @@ def _best_path(score: FloatArray) -> NDArray[np.intp]:
     return path
 
 
-MIN_INTERSPACE_SAMPLES = 15
-"""One patch of 30 px at the published scale."""
-
-
-def _judge(beams: _Beams, path: NDArray[np.intp], score: FloatArray, ridge: FloatArray, echoes: FloatArray) -> Pleura | None:
-    """Interspaces along the path and the confidence in it."""
-    at = np.arange(len(path))
-    line = cv2.blur(np.max([_shifted(ridge, by)[path, at] for by in (-2, -1, 0, 1, 2)], axis=0)[None, :], (9, 1))[0]
-    below = cv2.blur(np.mean([_shifted(echoes, by)[path, at] for by in range(4, 34, 3)], axis=0)[None, :], (9, 1))[0]
-    seen = beams.inside[path, at]
-    if not seen.any():
-        return None
-    bright = line > 0.3 * np.percentile(line[seen], 85)
-    lit = below > 0.3 * np.percentile(below[seen], 85)
-    steady = np.abs(np.gradient(cv2.blur(path.astype(np.float32)[None, :], (5, 1))[0])) < 1.2
-    interspaces = _runs(bright & lit & steady & seen)
-    if not interspaces:
-        return None
-    chosen = np.concatenate([np.arange(*run) for run in interspaces])
-    coverage = len(chosen) / max(int(seen.sum()), 1)
-    confidence = float(np.clip(np.median(score[path[chosen], chosen]) / 1.4, 0, 1) * np.clip(coverage / 0.4, 0, 1))
-    return Pleura(beams.lateral, beams.depth_px[path], interspaces, confidence)
+def _row(values: FloatArray, row: NDArray[np.intp]) -> FloatArray:
+    """`values` (D, A) at one row of each column, 0 beyond the edges, (A,)."""
+    inside = (row >= 0) & (row < len(values))
+    return np.where(inside, values[np.clip(row, 0, len(values) - 1), np.arange(len(row))], 0).astype(np.float32)
 
 
 def _runs(flags: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
-    """Index ranges of True, gaps of up to 5 bridged, shorter ones than an interspace dropped."""
-    closed = cv2.morphologyEx(flags.astype(np.uint8)[None, :], cv2.MORPH_CLOSE, np.ones((1, 7), np.uint8))[0]
+    """Index ranges of True, gaps of up to 2 bridged, shorter ones than an interspace dropped."""
+    closed = cv2.morphologyEx(flags.astype(np.uint8)[None, :], cv2.MORPH_CLOSE, np.ones((1, 3), np.uint8))[0]
     edges = np.flatnonzero(np.diff(np.concatenate([[0], closed, [0]])))
     pairs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
     return tuple((int(a), int(b)) for a, b in pairs if b - a >= MIN_INTERSPACE_SAMPLES)
+
+
+def pleura_in_region(overview: Overview, sector: Sector, region: tuple[Point, ...]) -> Pleura | None:
+    """The pleura as drawn by hand: the upper edge of the polygon `region` (px of the frame) is the line.
+
+    None when the polygon covers less than one patch of the sector.
+    """
+    inside = np.zeros((overview.height, overview.width), np.uint8)
+    cv2.fillPoly(inside, [np.rint(np.array(region)).astype(np.int32)], 1)
+    spacing = sector.depth_extent_px / (4 * DEPTH_SAMPLES)
+    width_px = (sector.lateral[1] - sector.lateral[0]) * sector.lateral_px(REFERENCE_DEPTH * sector.depth_extent_px)
+    lateral = np.linspace(*sector.lateral, max(16, round(width_px / (4 * spacing))))
+    depth = (np.arange(4 * DEPTH_SAMPLES) + 0.5) * spacing
+    x, y = (a.astype(np.float32) for a in sector.to_frame(lateral[None, :], depth[:, None]))
+    covered = cv2.remap(inside, x, y, cv2.INTER_NEAREST, borderValue=0).astype(np.bool_)
+    beams = np.flatnonzero(covered.any(axis=0))
+    if len(beams) < MIN_INTERSPACE_SAMPLES:
+        return None
+    top = depth[covered[:, beams].argmax(axis=0)]
+    return Pleura(lateral, np.interp(lateral, lateral[beams], top), ((int(beams[0]), int(beams[-1]) + 1),), 1.0)

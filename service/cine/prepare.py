@@ -60,13 +60,13 @@ def strip_windows(clip: Clip, grid: StripGrid, spec: InputSpec) -> Iterator[Stri
                 yield StripWindow(start, np.stack(held), taken[shown[start:tick]])
 
 
-def prepare_window(window: StripWindow, zero_row: int, plan: Plan, spec: InputSpec) -> PreparedWindow:
+def prepare_window(window: StripWindow, grid: StripGrid, plan: Plan, spec: InputSpec) -> PreparedWindow:
     """Measure the motion and cut the patches of one window."""
-    motion = measure_motion(window.strip, window.taken_s, zero_row, plan.centres)
+    motion = measure_motion(window.strip, window.taken_s, grid.zero_row, grid.first_row, plan.centres)
     paths = wall_path(motion.wall, motion.pair_frames, len(window.strip), spec.fps)
     return PreparedWindow(
         start_s=window.start_frame / spec.fps,
         end_s=(window.start_frame + spec.window_frames) / spec.fps,
         motion=motion,
-        patches=cut(window.strip, zero_row, plan, paths, spec),
+        patches=cut(window.strip, grid.zero_row, plan, paths, spec),
     )

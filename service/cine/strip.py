@@ -51,6 +51,12 @@ class StripGrid:
     def lung_rows(self) -> int:
         return int(self.x.shape[0]) - self.zero_row
 
+    @property
+    def first_row(self) -> int:
+        """The first row that lies on the picture nearly everywhere; at most `zero_row`."""
+        shown = self.is_echo[: self.zero_row + 1].mean(axis=1) > 0.8
+        return int(shown.argmax()) if shown.any() else self.zero_row
+
     def cut(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A grey frame (H, W) -> its strip (rows, columns)."""
         return np.asarray(cv2.remap(frame, self.x, self.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)

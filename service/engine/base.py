@@ -1,13 +1,31 @@
-"""What the pipeline needs of whatever runs the graph."""
+"""What the pipeline needs of whatever runs the graph, and what every engine shares."""
 
+import math
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.errors import EngineFailed
+
+PatchShape = tuple[int, int, int, int]
+"""C, T, h, w."""
+Grey = NDArray[np.uint8] | NDArray[np.float32]
+"""What a graph takes, (N, C, T, h, w): `model.onnx` uint8, `saliency.onnx` float32."""
+Figures = list[NDArray[np.float32]]
+"""A graph's outputs, each (N, ...)."""
+
 
 class Engine(Protocol):
-    """Runs one bundle's graphs on one device. Any number of patches a call; batching is the engine's business."""
+    """Runs one bundle's graphs on one device. Any number of patches a call; batching is the engine's business.
+
+    May be called from several threads at once.
+    """
 
     @property
     def device(self) -> str:
@@ -27,3 +45,147 @@ class Engine(Protocol):
         Raises: EngineFailed.
         """
         ...
+
+
+class Graph(Protocol):
+    """One opened graph. `run` is called by one thread at a time."""
+
+    @property
+    def patch_shape(self) -> PatchShape: ...
+
+    def run(self, batch: Grey) -> Figures: ...
+
+
+class GraphEngine(ABC):
+    """An `Engine` over a runtime that opens ONNX files: batches, locking, errors. A runtime says how a file is opened.
+
+    `model.onnx` is opened at once, so that a broken one is found at start; `saliency.onnx` with `warm_up` or the first call that needs it.
+
+    Calls are cut into a few batch sizes, because runtimes plan memory and choose kernels anew for each size they have not
+    seen, and `warm_up` has shown them all of these. On a CPU a batch of 16 is as fast a patch as one of 104 (measured).
+    """
+
+    runtime: str
+    """Its name, as operators know it."""
+    sizes: tuple[int, ...] = (16, 8, 4, 2, 1)
+    """Batch sizes, descending."""
+    batch_cells = 2_000_000
+    """Most pixels in a batch of more than one: the saliency graph keeps every activation, at width 64 some 400 bytes a pixel."""
+
+    def __init__(self, model_onnx: Path, saliency_onnx: Path) -> None:
+        self._lock = threading.Lock()  # a batch keeps all cores, or the GPU, busy: two at a time are no faster and take twice the memory
+        self._saliency_onnx = saliency_onnx
+        self._model = self._opened(model_onnx)
+        self._saliency: Graph | None = None
+
+    @property
+    @abstractmethod
+    def device(self) -> str: ...
+
+    @abstractmethod
+    def _open(self, path: Path) -> Graph:
+        """May raise whatever the runtime raises."""
+
+    def logits(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self._check(self._model, patches, np.uint8)
+        patches = np.ascontiguousarray(patches)
+        logits = np.empty(len(patches), np.float32)
+        for part in batches(len(patches), self._sizes(self._model)):
+            (logits[part],) = self._run(self._model, patches[part])
+        return logits
+
+    def logits_and_gradients(self, pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        graph = self._saliency_graph()
+        self._check(graph, pixels, np.float32)
+        pixels = np.ascontiguousarray(pixels)
+        logits, gradients = np.empty(len(pixels), np.float32), np.empty(pixels.shape, np.float32)
+        for part in batches(len(pixels), self._sizes(graph)):
+            logits[part], gradients[part] = self._run(graph, pixels[part])
+        return logits, gradients
+
+    def warm_up(self, patch_shape: PatchShape) -> None:
+        """Open what is not open and run both graphs once with every batch size. Raises: EngineFailed, also when the graphs
+        do not take patches of (C, T, h, w)."""
+        for size in self._sizes(self._model):
+            self.logits(np.zeros((size, *patch_shape), np.uint8))
+            self.logits_and_gradients(np.zeros((size, *patch_shape), np.float32))
+
+    def _saliency_graph(self) -> Graph:
+        with self._lock:
+            if self._saliency is None:
+                self._saliency = self._opened(self._saliency_onnx)
+            return self._saliency
+
+    def _sizes(self, graph: Graph) -> tuple[int, ...]:
+        return tuple(size for size in self.sizes if size == 1 or size * math.prod(graph.patch_shape) <= self.batch_cells)
+
+    def _opened(self, path: Path) -> Graph:
+        try:
+            return self._open(path)
+        except EngineFailed:
+            raise
+        except Exception as error:  # each runtime has error classes of its own, none of them public
+            raise EngineFailed(f"{self.runtime} could not open the model.", log_detail=repr(error)) from error
+
+    def _run(self, graph: Graph, batch: Grey) -> Figures:
+        try:
+            with self._lock:
+                figures = graph.run(batch)
+        except Exception as error:
+            raise EngineFailed(f"{self.runtime} failed while it ran the model.", log_detail=repr(error)) from error
+        if not np.isfinite(figures[0]).all():
+            raise EngineFailed(f"The model gave logits that are not numbers on {self.device}.")
+        return figures
+
+    def _check(self, graph: Graph, patches: Grey, dtype: type) -> None:
+        if patches.dtype != dtype:  # a bug: a runtime may cast without a word
+            raise TypeError(f"The graph takes {dtype.__name__}, not {patches.dtype}.")
+        if patches.shape[1:] != graph.patch_shape:
+            raise EngineFailed(
+                f"The model takes patches of {_times(graph.patch_shape)} (C, T, h, w); they were {_times(patches.shape[1:])}."
+            )
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def batches(number: int, sizes: tuple[int, ...]) -> Iterator[slice]:
+    """Slices of 0..number, each as long as one of `sizes` (descending, ending in 1): the longest that fits, again and again."""
+    start = 0
+    while start < number:
+        size = next(size for size in sizes if size <= number - start)
+        yield slice(start, start + size)
+        start += size
+
+
+def available_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Cores this process may keep busy: those it may run on, or the container's share of them when that is less. At least 1."""
+    cores = len(os.sched_getaffinity(0))
+    for quota_us, period_us in (_quota_v2(cgroup), _quota_v1(cgroup)):
+        if quota_us > 0 and period_us > 0:
+            cores = min(cores, int(quota_us // period_us))
+    return max(cores, 1)
+
+
+def _quota_v2(cgroup: Path) -> tuple[float, float]:
+    quota, _, period = _text(cgroup / "cpu.max").partition(" ")
+    return _number(quota), _number(period)
+
+
+def _quota_v1(cgroup: Path) -> tuple[float, float]:
+    return _number(_text(cgroup / "cpu" / "cpu.cfs_quota_us")), _number(_text(cgroup / "cpu" / "cpu.cfs_period_us"))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:  # "max": no limit
+        return 0.0

@@ -1,0 +1,14 @@
+"""What an answer looks like: in words, and drawn on the clip.
+
+words.py      the verdict and its reasons as a clinician reads them
+saliency.py   input gradients, plain or smoothed, as maps and time courses
+mmode.py      one beam through time
+overlay.py    the annotated clip: what is drawn on the picture, frame by frame
+panels.py     what stands around the picture
+heat.py       saliency bent onto the patches
+layout.py     where everything stands
+outline.py    the sides of a patch
+strokes.py    anti-aliased lines, fillings, layers
+palette.py    colours, line styles, text
+mp4.py        H.264 in MP4, at the times the frames were shown
+"""

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.evidence.layout import Box, Layout
+from service.evidence.outline import length, points_along, sides
 from service.evidence.palette import Image, heat_table
 from service.findings import PatchFinding, PatchSaliency, WindowFinding
 
@@ -32,7 +33,7 @@ class Heat:
 
     def over(self, canvas: Image, t_s: float) -> None:
         """Lay the heat of the moment `t_s` over the canvas, in place."""
-        if not len(self._weights):
+        if not self._map.size:  # OpenCV dies of empty images (5.0: a floating point exception, not an error)
             return
         level = np.round(255 * self._map * self._weights[:, self._frame(t_s)][self._patch]).astype(np.uint8)
         view = canvas[self._box.slices]
@@ -88,12 +89,12 @@ def _place(outline: FloatArray) -> tuple[int, int, FloatArray, FloatArray]:
     The patch is spanned by its four sides (a Coons patch) and sampled twice as densely as pixels lie.
     Returns (x0, y0, across, down), the first two being the bounds' corner.
     """
-    top, right, bottom, left = _sides(outline)
-    longest = max(_length(side) for side in (top, right, bottom, left))
+    top, right, bottom, left = sides(outline)
+    longest = max(length(side) for side in (top, right, bottom, left))
     steps = np.linspace(0, 1, max(2, int(2 * longest) + 1))
     u, v = np.meshgrid(steps, steps)  # across, down
-    upper, lower = _along(top, steps)[None], _along(bottom, steps)[None]
-    west, east = _along(left, steps)[:, None], _along(right, steps)[:, None]
+    upper, lower = points_along(top, steps)[None], points_along(bottom, steps)[None]
+    west, east = points_along(left, steps)[:, None], points_along(right, steps)[:, None]
     u3, v3 = u[..., None], v[..., None]
     corners = (1 - u3) * (1 - v3) * top[0] + u3 * (1 - v3) * top[-1] + (1 - u3) * v3 * bottom[0] + u3 * v3 * bottom[-1]
     points = np.round((1 - v3) * upper + v3 * lower + (1 - u3) * west + u3 * east - corners).astype(int)
@@ -104,29 +105,3 @@ def _place(outline: FloatArray) -> tuple[int, int, FloatArray, FloatArray]:
     across[points[..., 1] - y0, points[..., 0] - x0] = u
     down[points[..., 1] - y0, points[..., 0] - x0] = v
     return x0, y0, across, down
-
-
-def _sides(outline: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """An outline from its top left corner on -> top and bottom (left to right), right and left (top to bottom).
-
-    The four corners are where it turns most sharply. It may run either way round.
-    """
-    x, y = outline.T
-    if np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) < 0:  # the shoelace formula: counter-clockwise on the screen
-        outline = np.concatenate([outline[:1], outline[:0:-1]])
-    ahead, behind = np.roll(outline, -1, axis=0) - outline, outline - np.roll(outline, 1, axis=0)
-    turn = np.abs(np.angle((ahead @ (1, 1j)) * np.conj(behind @ (1, 1j))))
-    a, b, c, d = np.sort(np.argsort(-turn, kind="stable")[:4]).tolist()
-    closed = np.concatenate([outline[d:], outline[: a + 1]])
-    return outline[a : b + 1], outline[b : c + 1], outline[c : d + 1][::-1], closed[::-1]
-
-
-def _length(path: FloatArray) -> float:
-    return float(np.hypot(*np.diff(path, axis=0).T).sum())
-
-
-def _along(path: FloatArray, shares: FloatArray) -> FloatArray:
-    """Points at these shares of a path's length (n, 2)."""
-    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
-    at = shares * along[-1]
-    return np.stack([np.interp(at, along, path[:, 0]), np.interp(at, along, path[:, 1])], axis=1)

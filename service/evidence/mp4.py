@@ -12,6 +12,7 @@ from typing import BinaryIO
 import av
 import cv2
 import numpy as np
+from av.codec.context import Flags
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -56,6 +57,7 @@ def _describe(stream: VideoStream, width: int, height: int) -> None:
     context.width, context.height = width, height
     context.pix_fmt = "yuv420p"
     context.time_base = Fraction(1, TICKS_PER_S)
+    context.flags |= Flags.frame_duration  # or the last frame is given the average time, not its own
     context.color_range = ColorRange.MPEG
     context.colorspace = Colorspace.SMPTE170M
     context.color_primaries = ColorPrimaries.SMPTE170M

@@ -13,6 +13,7 @@ from service.evidence.heat import Heat
 from service.evidence.layout import Layout, lay_out
 from service.evidence.mmode import Beam, best_beam, mmode
 from service.evidence.mp4 import mp4_writer
+from service.evidence.outline import sides
 from service.evidence.palette import (
     BACKGROUND,
     CURSOR,
@@ -25,11 +26,13 @@ from service.evidence.palette import (
     probability_colour,
     probability_stroke,
 )
-from service.evidence.strokes import Layer, draw_line, fill, tint
+from service.evidence.strokes import Layer, draw_line, fill, shade, tint
 from service.findings import Analysis, PleuraFinding, WindowFinding
 
 TINT = 0.10
 """Opacity of a patch's filling: the speckle below must stay readable."""
+SHADE = 0.3
+"""Opacity of the dark rim under outlines, without which they are lost on bright haze."""
 
 
 def annotate(clip: Clip, analysis: Analysis, out: Path | BinaryIO) -> None:
@@ -112,10 +115,12 @@ def draw_marks(canvas: Image, layout: Layout, analysis: Analysis, window: Window
 
 
 def _patches(canvas: Image, layout: Layout, window: WindowFinding) -> None:
+    shade(canvas, [layout.to_canvas(patch.polygon) for patch in window.patches], SHADE)
     for patch in window.patches:
         outline, colour = layout.to_canvas(patch.polygon), probability_colour(patch.probability)
         tint(canvas, outline, colour, TINT)
-        draw_line(canvas, outline, colour, stroke=probability_stroke(patch.probability), closed=True)
+        for side in sides(outline):  # neighbours share a side: drawn the same way, its dashes fall on one another
+            draw_line(canvas, side, colour, stroke=probability_stroke(patch.probability))
 
 
 def _beam(canvas: Image, layout: Layout, beam: Beam) -> None:

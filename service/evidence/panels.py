@@ -196,11 +196,11 @@ def _slide_bar(canvas: Image, x: float, half: float, floor: float, top: float, w
 
 
 def _slide_number(canvas: Image, x: float, baseline: int, room_px: float, column: Column, pen: Pen) -> None:
-    """The column's probability in hundredths, where there is room for it."""
-    text = "" if column.probability is None else f"{min(99, round(100 * column.probability))}"
-    width = pen.width_px(text, 11) if text else 0
-    if column.probability is not None and width + 3 <= room_px:
-        pen.write(canvas, text, round(x) - width // 2, baseline, 11, probability_colour(column.probability))
+    """The column's probability in hundredths, where there is room for two figures."""
+    if column.probability is None or pen.width_px("00", 11) + 3 > room_px:
+        return
+    text = f"{min(99, round(100 * column.probability))}"
+    pen.write(canvas, text, round(x) - pen.width_px(text, 11) // 2, baseline, 11, probability_colour(column.probability))
 
 
 # -- side panel -----------------------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ def _strip(
     pen: Pen,
 ) -> None:
     """The M-mode, each column showing the frame on screen at that time; the pleura's depth ticked, centimetres where known."""
-    _title(canvas, box, "M-mode along the dashed beam", pen)
+    _title(canvas, box, "M-mode along the dotted beam", pen)
     seconds = np.linspace(0, axis.duration_s, box.width)
     shown = np.clip(np.searchsorted(times_s, seconds, side="right") - 1, 0, strip.shape[1] - 1)
     grey = cv2.resize(

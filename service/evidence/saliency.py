@@ -1,5 +1,6 @@
 """Where and when the answer came from: input gradients, plain or averaged over noisy copies, pooled to a map and a time course."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -53,14 +54,10 @@ def smoothgrad(
 
 def _calls(patches: NDArray[np.uint8], samples: int) -> Iterator[tuple[slice, int, int]]:
     """Which patches and which samples go into each engine call: full batches when patches are few, bounded when many."""
-    num_patches = len(patches)
-    if num_patches == 0:
-        return
-    copies = max(1, MAX_PIXELS_PER_CALL // patches[0].size)
-    patches_a_call = min(num_patches, copies)
-    samples_a_call = max(1, copies // patches_a_call)
-    for start in range(0, num_patches, patches_a_call):
-        part = slice(start, min(start + patches_a_call, num_patches))
+    copies = max(1, MAX_PIXELS_PER_CALL // max(1, math.prod(patches.shape[1:])))
+    for start in range(0, len(patches), copies):
+        part = slice(start, min(start + copies, len(patches)))
+        samples_a_call = max(1, copies // (part.stop - part.start))
         for first in range(0, samples, samples_a_call):
             yield part, first, min(first + samples_a_call, samples)
 

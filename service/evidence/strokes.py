@@ -40,6 +40,14 @@ def tint(image: Image, points: Points, colour: Colour, opacity: float) -> None:
         view[:] = cv2.addWeighted(filled, opacity, view, 1 - opacity, 0)
 
 
+def shade(image: Image, outlines: list[Points], opacity: float) -> None:
+    """A dark rim, a pixel to each side of where the outlines will be drawn."""
+    dark = image.copy()
+    for outline in outlines:
+        draw_line(dark, outline, (0, 0, 0), thickness=3, closed=True)
+    cv2.addWeighted(dark, opacity, image, 1 - opacity, 0, dst=image)
+
+
 def disc(image: Image, centre: tuple[float, float], radius_px: float, colour: Colour, thickness: int = -1) -> None:
     x, y = fixed(np.array(centre)).tolist()
     cv2.circle(image, (x, y), round(radius_px * (1 << SHIFT)), colour, thickness, cv2.LINE_AA, SHIFT)

@@ -107,8 +107,8 @@ function showAnswer(answer, name, blob) {
   $("intended-use").textContent = answer.intended_use;
   $("facts").replaceChildren(...words.facts(answer).flatMap(([term, text]) => [node("dt", term), node("dd", text)]));
   $("download-json").href = objectUrl(blob);
-  showMeasurement(answer);
   $("answer").hidden = false;
+  showMeasurement(answer); // after: the charts need to know how wide they are
   $("verdict").focus({ preventScroll: true });
 }
 

@@ -1,9 +1,11 @@
 // Small SVG charts. Everything drawn here is also said in words beside it.
 import { reading } from "./words.js";
 
-const WIDTH = 640;
 const LEFT = 44;
 const RIGHT = 12;
+
+/** Drawn at the width it is shown at, so that its text stays readable on a telephone. */
+const widthOf = (svg) => Math.max(svg.clientWidth, 260) || 640;
 
 function element(name, attributes = {}, text = "") {
   const node = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -27,14 +29,14 @@ export function drawScale(svg, { probability, interval }) {
 
 /** One bar a column: how far the lung moved past the wall there. In mm where every column has a scale, else in px. */
 export function drawSlide(svg, pleura, frameWidth, lungPoint) {
-  const height = 240, top = 22, bottom = 196;
+  const chartWidth = widthOf(svg), height = 240, top = 22, bottom = 196;
   const columns = pleura.columns;
   const inMm = columns.length > 0 && columns.every((c) => c.slide_mm !== null);
   const perPx = (c) => (inMm && c.slide_px > 0 ? c.slide_mm / c.slide_px : inMm ? 0 : 1);
   const values = columns.map((c) => ({ ...c, slide: inMm ? c.slide_mm : c.slide_px, wall: c.wall_px * perPx(c) }));
   const xs = pleura.line.map(([x]) => x).concat(columns.map((c) => c.x_px));
   const [first, last] = xs.length ? [Math.max(0, Math.min(...xs) - 12), Math.min(frameWidth, Math.max(...xs) + 12)] : [0, frameWidth];
-  const x = (px) => LEFT + ((px - first) / Math.max(last - first, 1)) * (WIDTH - LEFT - RIGHT);
+  const x = (px) => LEFT + ((px - first) / Math.max(last - first, 1)) * (chartWidth - LEFT - RIGHT);
   const { limit, step } = ticks(Math.max(...values.map((v) => Math.max(v.slide, v.wall)), inMm ? 0.2 : 1));
   const y = (value) => bottom - (value / limit) * (bottom - top);
   const gap = columns.length > 1 ? Math.min(...columns.slice(1).map((c, i) => x(c.x_px) - x(columns[i].x_px))) : 40;
@@ -42,7 +44,7 @@ export function drawSlide(svg, pleura, frameWidth, lungPoint) {
 
   const nodes = [label(4, 13, inMm ? "mm" : "px", "start")];
   for (let value = 0; value <= limit + 1e-9; value += step) {
-    nodes.push(line(LEFT, y(value), WIDTH - RIGHT, y(value), "axis"), label(LEFT - 6, y(value) + 4, trim(value), "end"));
+    nodes.push(line(LEFT, y(value), chartWidth - RIGHT, y(value), "axis"), label(LEFT - 6, y(value) + 4, trim(value), "end"));
   }
   for (const v of values) {
     const bar = element("rect", { x: x(v.x_px) - width / 2, y: y(v.slide), width, height: bottom - y(v.slide), class: `bar ${reading(v.probability)}` });
@@ -53,13 +55,13 @@ export function drawSlide(svg, pleura, frameWidth, lungPoint) {
     nodes.push(element("rect", { x: x(x0), y: bottom + 5, width: Math.max(x(x1) - x(x0), 2), height: 4, rx: 2, class: "interspace" }));
   }
   nodes.push(label(x(first), bottom + 24, `x ${Math.round(first)} px`, "start"), label(x(last), bottom + 24, `${Math.round(last)} px`, "end"));
-  nodes.push(label(WIDTH / 2, bottom + 24, pleura.interspaces.length === 1 ? "interspace between two ribs" : "interspaces between the ribs"));
+  nodes.push(label(chartWidth / 2, bottom + 24, "interspaces"));
   if (lungPoint.suspected && lungPoint.x_px !== null) {
-    const anchor = x(lungPoint.x_px) > WIDTH / 2 ? "end" : "start";
+    const anchor = x(lungPoint.x_px) > chartWidth / 2 ? "end" : "start";
     nodes.push(line(x(lungPoint.x_px), top - 8, x(lungPoint.x_px), bottom, "lung-point"));
     nodes.push(label(x(lungPoint.x_px) + (anchor === "end" ? -6 : 6), top - 4, "lung point", anchor, "lung-point-text"));
   }
-  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
+  svg.setAttribute("viewBox", `0 0 ${chartWidth} ${height}`);
   svg.replaceChildren(...nodes);
 }
 
@@ -71,25 +73,25 @@ function barTitle(v) {
 
 /** Displacement of the lung past the wall, frame by frame. */
 export function drawTime(svg, { t_s: times, px }) {
-  const height = 170, top = 12, bottom = 136;
+  const chartWidth = widthOf(svg), height = 170, top = 12, bottom = 136;
   const end = times[times.length - 1] || 1;
-  const { limit, step } = ticks(Math.max(...px.map(Math.abs), 1));
-  const x = (t) => LEFT + (t / end) * (WIDTH - LEFT - RIGHT);
+  const { limit, step } = ticks(Math.max(...px.map(Math.abs), 1), 2);
+  const x = (t) => LEFT + (t / end) * (chartWidth - LEFT - RIGHT);
   const y = (v) => (top + bottom) / 2 - (v / limit) * ((bottom - top) / 2);
   const nodes = [];
   for (let value = -limit; value <= limit + 1e-9; value += step) {
-    nodes.push(line(LEFT, y(value), WIDTH - RIGHT, y(value), "axis"), label(LEFT - 6, y(value) + 4, trim(value), "end"));
+    nodes.push(line(LEFT, y(value), chartWidth - RIGHT, y(value), "axis"), label(LEFT - 6, y(value) + 4, trim(value), "end"));
   }
   nodes.push(element("polyline", { points: times.map((t, i) => `${x(t).toFixed(1)},${y(px[i]).toFixed(1)}`).join(" "), class: "trace" }));
-  nodes.push(label(LEFT, bottom + 24, "0 s", "start"), label(WIDTH - RIGHT, bottom + 24, `${end.toFixed(1)} s`, "end"), label(WIDTH / 2, bottom + 24, "px, along the pleura"));
-  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
+  nodes.push(label(LEFT, bottom + 24, "0 s", "start"), label(chartWidth - RIGHT, bottom + 24, `${end.toFixed(1)} s`, "end"), label(chartWidth / 2, bottom + 24, "px, along the pleura"));
+  svg.setAttribute("viewBox", `0 0 ${chartWidth} ${height}`);
   svg.replaceChildren(...nodes);
 }
 
-/** A round upper limit and two to five steps to it. */
-export function ticks(largest) {
+/** A round upper limit and a few steps to it, `most` at the most. */
+export function ticks(largest, most = 5) {
   const power = 10 ** Math.floor(Math.log10(largest));
-  const step = [0.2, 0.5, 1, 2, 5].map((s) => s * power).find((s) => largest / s <= 5);
+  const step = [0.2, 0.5, 1, 2, 5, 10].map((s) => s * power).find((s) => largest / s <= most);
   return { limit: Math.ceil(largest / step - 1e-9) * step, step };
 }
 

@@ -18,6 +18,7 @@ class Probe:
 
     def __init__(self, root: Path, folder: Path) -> None:
         self.root, self.folder, self.found = root, str(folder) + os.sep, set[str]()
+        self.threads = set(threading.enumerate())
 
     def note(self, what: str) -> None:
         """Note it when the nearest frame that is neither the standard library's nor this file's is one of ours."""
@@ -38,10 +39,9 @@ class Probe:
             self.note("reaches outside the process")
 
     def note_threads(self, path: Path) -> None:
-        for thread in threading.enumerate():
-            if thread is not threading.main_thread() and thread.name != "noted":
-                self.found.add(f"{path.relative_to(self.root)} starts a thread")
-                thread.name = "noted"
+        if set(threading.enumerate()) - self.threads:
+            self.found.add(f"{path.relative_to(self.root)} starts a thread")
+        self.threads |= set(threading.enumerate())
 
 
 def watched(environment: dict[bytes, bytes], probe: Probe) -> dict[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""A whole answer, made up but self-consistent: a convex clip with two interspaces, ten columns and two rows of patches.
+r"""A whole answer, made up but self-consistent: a convex clip with two interspaces, ten columns and two rows of patches.
 
              \        probe        /
               \___________________/            sector: a fan about (width / 2, -0.35 height)
@@ -208,4 +208,4 @@ def _model() -> ModelRef:
 
 def _summary(fan: _Fan, num_windows: int, mm_per_px: float | None) -> ClipSummary:
     num_frames = num_windows * FRAMES_PER_WINDOW
-    return ClipSummary(num_frames, float(FPS), (num_frames - 1) / FPS, fan.width, fan.height, "convex", mm_per_px)
+    return ClipSummary(num_frames, float(FPS), num_frames / FPS, fan.width, fan.height, "convex", mm_per_px)

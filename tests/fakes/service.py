@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from service.api.app import create_app
 from service.cine.clip import Clip, ClipInfo
+from service.cine.decode import DEFAULT_LIMITS, open_clip
 from service.errors import BadBundle, SeashoreError, UnknownModel
 from service.findings import Analysis, Arrays, Verdict
-from service.pipeline import Options, Progress, Saliency
+from service.pipeline import Options, Progress
 from service.reader import ModelEntry, Reader
+from service.reading import Saliency
 from service.settings import Settings
 from tests.fakes.analysis import example_analysis
 
@@ -75,9 +77,12 @@ class WordReader:
             raise BadBundle("The model's golden clip is answered 0.31 here; 0.93 was expected.", log_detail="golden.json")
 
     def open(self, path: Path) -> Clip:
-        return WordClip(path.read_bytes()[:40].decode("latin-1"))
+        with path.open("rb") as file:
+            return WordClip(file.read(40).decode("latin-1"))
 
-    def read(self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None) -> tuple[Analysis, Arrays]:
+    def read(
+        self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None, *, decode_ms: float = 0.0
+    ) -> tuple[Analysis, Arrays]:
         assert isinstance(clip, WordClip)
         self.read_options.append(options)
         if clip.word == "bug":
@@ -106,6 +111,18 @@ class WordReader:
         kind = {kind.code: kind for kind in all_errors()}.get(word)
         if kind is not None:
             raise kind(f"This is the sentence of {word}.", log_detail=PATIENT)
+
+
+class DecodingReader(WordReader):
+    """Decodes for real; then the lung slides in every clip."""
+
+    def open(self, path: Path) -> Clip:
+        return open_clip(path, DEFAULT_LIMITS)
+
+    def read(
+        self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None, *, decode_ms: float = 0.0
+    ) -> tuple[Analysis, Arrays]:
+        return super().read(WordClip("present"), entry, options, on_progress)
 
 
 def _answer(word: str, *, with_saliency: bool) -> tuple[Analysis, Arrays]:

@@ -1,6 +1,6 @@
 """The networks that can be trained, by name. A new one is a module here and a line in `_BUILDERS`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from torch import nn

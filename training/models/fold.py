@@ -1,4 +1,4 @@
-"""Exact rewritings of a trained net that leave less to compute. Each gives a new net in evaluation mode and leaves its own argument alone."""
+"""Exact rewritings of a trained net that leave less to compute. Each gives a new net, in evaluation mode."""
 
 import copy
 from typing import TypeVar

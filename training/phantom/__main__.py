@@ -19,8 +19,8 @@ examples:
   python -m training.phantom --preset linear_present --truth line.json linear.mp4
   python -m training.phantom --random --seed 12 any.mp4           drawn at random: probe, wall, ribs, signs, movement, scanner
 
-The picture is made of scatterers seen through a point-spread function, so that speckle moves and decorrelates as in tissue. It is no patient:
-use phantoms to test and to train, never to state how well anything works on people.
+The picture is made of scatterers seen through a point-spread function, so that speckle moves and decorrelates as in tissue.
+It is no patient: use phantoms to test and to train, never to state how well anything works on people.
 """
 
 
@@ -56,7 +56,9 @@ def _sentence(spec: PhantomSpec) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m training.phantom", description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m training.phantom", description=__doc__, epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("clip", type=Path, help="the file to write; .mp4, .avi, .mkv or .mov")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--preset", choices=sorted(PRESETS), default="present", help="what the clip is to show (default: present)")
@@ -64,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="another seed: other tissue and other tremor, the same findings (default: 0)")
     parser.add_argument("--seconds", type=float, help="length of the clip (default: the preset's own)")
     parser.add_argument("--crf", type=int, default=23, help="H.264 quality, 0 lossless to 51 worst (default: 23)")
-    parser.add_argument("--truth", type=Path, help="also write what is true of the clip, as JSON: pleural line, interspaces, displacements in mm")
+    parser.add_argument("--truth", type=Path, help="also write what is true of the clip, as JSON: pleura, interspaces, displacements")
     return parser
 
 

@@ -1,10 +1,10 @@
 """Where the echoes of a phantom lie: beams and depths on one side, pixels of the frame on the other.
 
-    convex: apex (x, y)          linear:
-             . theta0..theta1     x0 ______ x1
-        r0  / \\                    |      |   u: mm along the pleura's depth, 0 in the middle
-           /___\\  z = r - r0       |      |   z: mm below the probe's face
-      r1  /_____\\                  |______|
+convex: apex (x, y)          linear:
+         . theta0..theta1     x0 ______ x1
+    r0  / \\                    |      |   u: mm along the pleura's depth, 0 in the middle
+       /___\\  z = r - r0       |      |   z: mm below the probe's face
+  r1  /_____\\                  |______|
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Fan:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """The sector of a phantom. `fan` is None for a linear probe, `box` (x0, y0, x1, y1) is the sector's own bounds, not cut at the frame."""
+    """The sector of a phantom. `fan` is None for a linear probe; `box` (x0, y0, x1, y1) bounds it and may reach beyond the frame."""
 
     spec: PhantomSpec
     fan: Fan | None

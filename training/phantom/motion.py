@@ -23,7 +23,7 @@ class Motion:
     wall_axial_mm: Path
     """Of the pleura, away from the probe."""
     slide_mm: Path
-    """Of the lung past the wall, where it slides."""
+    """Of the lung past the wall (breath and lung pulse), where lung lies at the wall."""
     lung_point_mm: Path | None
     """Where sliding begins, in the picture."""
     plane_rad: Path
@@ -33,6 +33,14 @@ class Motion:
     def lung_lateral_mm(self) -> Path:
         """Of the lung in the picture, where it slides."""
         return self.wall_lateral_mm + self.slide_mm
+
+
+def at_the_wall(spec: PhantomSpec, motion: Motion, u_mm: Path) -> NDArray[np.bool_]:
+    """Where lung lies at the wall, (F, places): everywhere, or on one side of the lung point."""
+    if motion.lung_point_mm is None:
+        return np.ones((spec.num_frames, len(u_mm)), np.bool_)
+    right_of = np.asarray(u_mm > motion.lung_point_mm[:, None])
+    return right_of if spec.sliding_side == "right" else ~right_of
 
 
 def respiration(times_s: Path, spec: PhantomSpec) -> Path:

@@ -35,5 +35,5 @@ def _ruler(drawn: NDArray[np.uint8], geometry: Geometry) -> None:
 
 
 def _grey_bar(drawn: NDArray[np.uint8]) -> None:
-    bar = np.linspace(255, 0, 90).astype(np.uint8)[:, None]
-    drawn[50:140, 6:14] = bar
+    room = drawn[50:140, 6:14]
+    room[:] = np.linspace(255, 0, 90).astype(np.uint8)[: len(room), None]

@@ -37,7 +37,9 @@ _LINEAR = PhantomSpec(
 PRESETS: dict[str, PhantomSpec] = {
     "present": replace(_CONVEX, b_lines=(BLine(6.0, 1.6, -17.0),)),
     "absent": replace(_CONVEX, slide_mm=0.0, lung_pulse_mm=0.0, num_a_lines=3, a_line_db=-17.0),
-    "lung_point": replace(_CONVEX, lung_pulse_mm=0.0, lung_point_mm=2.0, lung_point_travel_mm=2.0, ribs=(Rib(-34.0, 7.0, 15.0), Rib(34.0, 7.0, 15.0))),
+    "lung_point": replace(
+        _CONVEX, lung_pulse_mm=0.0, lung_point_mm=2.0, lung_point_travel_mm=2.0, ribs=(Rib(-34.0, 7.0, 15.0), Rib(34.0, 7.0, 15.0))
+    ),
     "not_assessable": replace(_CONVEX, obstruction=Obstruction.EMPHYSEMA, ribs=(), slide_mm=0.0, lung_pulse_mm=0.0),
     "linear_present": _LINEAR,
     "linear_absent": replace(_LINEAR, slide_mm=0.0, a_line_db=-17.0),

@@ -29,13 +29,13 @@ class PointSpread:
 
     def blur(self, field: Floats) -> Floats:
         """Complex (rows, columns, 2 or 4) -> the same, as the scanner sees it."""
-        near = cv2.sepFilter2D(field, -1, self.narrow, self.axial, borderType=cv2.BORDER_REFLECT)
-        far = cv2.sepFilter2D(near, -1, self.widening, np.ones(1, np.float32), borderType=cv2.BORDER_REFLECT)
+        near = np.asarray(cv2.sepFilter2D(field, -1, self.narrow, self.axial, borderType=cv2.BORDER_REFLECT), np.float32)
+        far = np.asarray(cv2.sepFilter2D(near, -1, self.widening, np.ones(1, np.float32), borderType=cv2.BORDER_REFLECT), np.float32)
         far -= near
         far *= self.wide_share
         far += near
         far *= self.gain
-        return far  # type: ignore[return-value]
+        return far
 
     def surface_gain(self, sigma: float) -> float:
         """What an infinite bright line of standard deviation `sigma` samples is to be multiplied with to keep its height."""
@@ -58,14 +58,14 @@ def point_spread(geometry: Geometry) -> PointSpread:
 def speckle(rng: np.random.Generator, rows: int, columns: int) -> Floats:
     """Scatterers: complex noise (rows, columns, 2) of mean square amplitude 1, correlated over GRAIN samples."""
     noise = rng.standard_normal((rows, columns, 2), dtype=np.float32)
-    return cv2.GaussianBlur(noise, (0, 0), GRAIN) * np.float32(np.sqrt(2 * np.pi) * GRAIN)  # type: ignore[return-value]
+    return np.asarray(cv2.GaussianBlur(noise, (0, 0), GRAIN) * np.float32(np.sqrt(2 * np.pi) * GRAIN), np.float32)
 
 
 def _gain(psf: PointSpread, rows: int) -> Floats:
     seen = psf.blur(speckle(np.random.default_rng(0), rows, 512))
     power = (seen**2).sum(axis=2).mean(axis=1)
     smooth = cv2.GaussianBlur(power[:, None], (1, 61), 12.0, borderType=cv2.BORDER_REFLECT)
-    return (1 / np.sqrt(smooth)).astype(np.float32).reshape(-1, 1, 1)
+    return np.asarray(1 / np.sqrt(smooth), np.float32).reshape(-1, 1, 1)
 
 
 def _excess(sigma: float) -> float:
@@ -75,7 +75,7 @@ def _excess(sigma: float) -> float:
 
 def _gaussian(sigma: float) -> Floats:
     radius = max(1, int(np.ceil(3 * sigma)))
-    return cv2.getGaussianKernel(2 * radius + 1, sigma, cv2.CV_32F)  # type: ignore[return-value]
+    return np.asarray(cv2.getGaussianKernel(2 * radius + 1, sigma, cv2.CV_32F), np.float32)
 
 
 def _sigma(kernel: Floats) -> float:

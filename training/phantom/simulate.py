@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.phantom.geometry import Geometry, lay_out
-from training.phantom.motion import Motion, draw_motion
+from training.phantom.motion import Motion, at_the_wall, draw_motion
 from training.phantom.overlays import burn_in
 from training.phantom.psf import PointSpread, point_spread, speckle
 from training.phantom.recording import write_clip
@@ -18,6 +18,8 @@ from training.phantom.tissue import Tissue, amplitude, grow
 from training.phantom.truth import Truth, tell
 
 Floats = NDArray[np.float32]
+
+_LONGEST_SLIDE_MM = 24.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,6 @@ class Phantom:
 
     def __repr__(self) -> str:
         return f"Phantom({self.spec.probe}, {self.spec.sliding}, frames={self.frames.shape}, seed={self.seed})"
-
 
     def write(self, path: str | Path, codec: str = "libx264", crf: int | None = 23, pixel_format: str | None = None) -> None:
         """Encode the clip into `path`; the container is told by its suffix. `crf` None leaves the codec's own rate control.
@@ -58,10 +59,11 @@ class Scanner:
         self.geometry: Geometry = lay_out(spec)
         self.motion: Motion = draw_motion(spec, moving)
         self._psf: PointSpread = point_spread(self.geometry)
-        reach_mm = float(max(np.abs(self.motion.lung_lateral_mm).max(), np.abs(self.motion.wall_lateral_mm).max()))
+        # As far for a lung that does not slide: the twin of a sliding phantom is to be made of the same tissue.
+        reach_mm = float(np.abs(self.motion.wall_lateral_mm).max()) + max(_LONGEST_SLIDE_MM / 2, float(np.abs(self.motion.slide_mm).max()))
         self.tissue: Tissue = grow(self.geometry, self._psf, reach_mm, growing)
         self._look = _Look(self.geometry, growing)
-        self._mover = _Mover(self.geometry, self.tissue)
+        self._mover = _Mover(self.geometry, self.motion, self.tissue)
 
     def frames(self) -> Iterator[NDArray[np.uint8]]:
         """Each frame (H, W)."""
@@ -69,9 +71,10 @@ class Scanner:
         curve = (255 * (np.arange(256) / 255) ** self.spec.grey_gamma).round().astype(np.uint8)
         scan = cv2.convertMaps(*self.geometry.scan_maps(), cv2.CV_16SC2)
         for at in range(self.spec.num_frames):
-            echoes = self._psf.blur(self._mover.place(self.motion, at))
+            echoes = self._psf.blur(self._mover.place(at))
             levels = self._look.display(echoes, self._noise_rng)
-            before = levels if before is None else cv2.addWeighted(levels, 1 - self.spec.persistence, before, self.spec.persistence, 0.0)  # type: ignore[assignment]
+            weight = 0.0 if before is None else self.spec.persistence
+            before = np.asarray((1 - weight) * levels + weight * (levels if before is None else before), np.float32)
             beams = cv2.LUT(cv2.convertScaleAbs(np.maximum(before, 0)), curve)
             frame: NDArray[np.uint8] = cv2.remap(beams, scan[0], scan[1], cv2.INTER_LINEAR, borderValue=0)  # type: ignore[assignment]
             yield burn_in(frame, self.geometry, at) if self.spec.overlays else frame
@@ -80,61 +83,67 @@ class Scanner:
 class _Mover:
     """Puts the layers of tissue where they are at one frame, on the grid of depths x beams."""
 
-    def __init__(self, geometry: Geometry, tissue: Tissue) -> None:
-        self._spec, self._geometry, self._tissue = geometry.spec, geometry, tissue
+    def __init__(self, geometry: Geometry, motion: Motion, tissue: Tissue) -> None:
+        self._spec, self._geometry, self._motion, self._tissue = geometry.spec, geometry, motion, tissue
         rows, columns = geometry.spec.num_depths, geometry.spec.num_beams
-        self._wall_rows = min(rows, len(tissue.wall.surfaces) + int(0.2 * geometry.spec.pleura_depth_mm / geometry.sample_mm))
-        self._first = max(0, int((tissue.pleura_mm.min() * 0.85) / geometry.sample_mm) - tissue.above)
-        self._looks = 2 if geometry.spec.compounding > 0 else 1
+        self._wall_rows = min(rows, len(tissue.wall.surfaces) + int(np.ceil(motion.wall_axial_mm.max() / geometry.sample_mm)))
+        highest_mm = float(tissue.pleura_mm.min() + motion.wall_axial_mm.min())
+        self._first = max(0, int(highest_mm / geometry.sample_mm) - tissue.above)
         self._column = np.arange(columns, dtype=np.float32)
         self._row = np.arange(rows, dtype=np.float32)
         # The skin stays at the probe; the whole pleura moves alike, so that its place is known exactly.
         self._ramp = np.clip(self._row * geometry.sample_mm / tissue.pleura_mm.min(), 0, 1).astype(np.float32)
-        self._u_mm = geometry.beams_mm
+        self._at_the_wall = at_the_wall(geometry.spec, motion, geometry.beams_mm)
 
-    def place(self, motion: Motion, at: int) -> Floats:
+    def place(self, at: int) -> Floats:
         """Complex scatterers of frame `at`, (depths, beams, 2 * looks)."""
-        looks = self._looks
-        echoes = np.zeros((len(self._row), len(self._column), 2 * looks), np.float32)
-        plane = float(motion.plane_rad[at])
-        wall_u, axial = float(motion.wall_lateral_mm[at]), float(motion.wall_axial_mm[at])
-        echoes[: self._wall_rows] = self._wall(plane, wall_u, axial)
-        pleura_row, passes = self._at_columns(wall_u, axial)
-        slide = np.where(is_sliding(self._spec, motion, at, self._u_mm), float(motion.slide_mm[at]), 0.0)
-        haze = self._tissue.haze.seen_at(plane + float(motion.slide_mm[at]) / self._spec.haze_decorrelation_mm, looks)
-        mirror = self._tissue.mirror.seen_at(plane, looks)
-        stretch = self._spec.pleura_depth_mm / (self._spec.pleura_depth_mm + axial)
-        below = self._below(haze, wall_u + slide, pleura_row, 1.0) + self._below(mirror, np.full_like(slide, wall_u), pleura_row, stretch)
+        echoes = np.zeros((len(self._row), len(self._column), 2 * self._spec.num_looks), np.float32)
+        plane = float(self._motion.plane_rad[at])
+        wall_mm, axial_mm = float(self._motion.wall_lateral_mm[at]), float(self._motion.wall_axial_mm[at])
+        echoes[: self._wall_rows] = self._wall(plane, wall_mm, axial_mm)
+        pleura_row, passes = self._at_columns(wall_mm, axial_mm)
+        stretch = self._spec.pleura_depth_mm / (self._spec.pleura_depth_mm + axial_mm)
+        below = self._below(self._tissue.mirror.seen_at(plane), wall_mm, pleura_row, stretch)
+        below += self._lung(at, plane, wall_mm, pleura_row)
         echoes[self._first :] += below * passes[:, None]
         return echoes
 
-    def _wall(self, plane: float, wall_u: float, axial: float) -> Floats:
+    def _wall(self, plane: float, lateral_mm: float, axial_mm: float) -> Floats:
         ramp = self._ramp[: self._wall_rows, None]
-        lateral = wall_u * (1 - self._spec.wall_shear * (1 - ramp)) / self._geometry.beam_mm
+        lateral = lateral_mm * (1 - self._spec.wall_shear * (1 - ramp)) / self._geometry.beam_mm
         x = self._column + np.float32(self._tissue.pad) - lateral.astype(np.float32)
-        y = np.broadcast_to(self._row[: self._wall_rows, None] - np.float32(axial / self._geometry.sample_mm) * ramp, x.shape)
-        return cv2.remap(self._tissue.wall.seen_at(plane, self._looks), x, np.ascontiguousarray(y), cv2.INTER_LINEAR)  # type: ignore[return-value]
+        y = self._row[: self._wall_rows, None] - np.float32(axial_mm / self._geometry.sample_mm) * ramp
+        return _read(self._tissue.wall.seen_at(plane), x, y)
 
-    def _at_columns(self, wall_u: float, axial: float) -> tuple[Floats, Floats]:
+    def _lung(self, at: int, plane: float, wall_mm: float, pleura_row: Floats) -> Floats:
+        slide_mm, moves = float(self._motion.slide_mm[at]), self._at_the_wall[at]
+        turned = plane + slide_mm / self._spec.haze_decorrelation_mm
+        moved = self._below(self._tissue.haze.seen_at(turned), wall_mm + slide_mm, pleura_row, 1.0)
+        if moves.all():
+            return moved
+        # Beside the lung point the same haze stands still: texture must not tell the two sides apart, movement must.
+        still = self._below(self._tissue.haze.seen_at(plane), wall_mm, pleura_row, 1.0)
+        return np.where(moves[:, None], moved, still)
+
+    def _at_columns(self, lateral_mm: float, axial_mm: float) -> tuple[Floats, Floats]:
         """(row of the pleura, amplitude past the ribs) by beam."""
-        x = self._column + self._tissue.pad - wall_u / self._geometry.beam_mm
+        x = self._column + self._tissue.pad - lateral_mm / self._geometry.beam_mm
         material = np.arange(len(self._tissue.shadow))
-        pleura_mm = np.interp(x, material, self._tissue.pleura_mm) + axial
+        pleura_mm = np.interp(x, material, self._tissue.pleura_mm) + axial_mm
         passes = np.interp(x, material, self._tissue.shadow)
         return (pleura_mm / self._geometry.sample_mm).astype(np.float32), passes.astype(np.float32)
 
-    def _below(self, field: Floats, lateral_mm: NDArray[np.float64], pleura_row: Floats, stretch: float) -> Floats:
-        x = self._column + np.float32(self._tissue.pad) - (lateral_mm / self._geometry.beam_mm).astype(np.float32)
+    def _below(self, field: Floats, lateral_mm: float, pleura_row: Floats, stretch: float) -> Floats:
+        x = self._column + np.float32(self._tissue.pad - lateral_mm / self._geometry.beam_mm)
         y = (self._row[self._first :, None] - pleura_row) * np.float32(stretch) + np.float32(self._tissue.above)
-        return cv2.remap(field, np.ascontiguousarray(np.broadcast_to(x, y.shape)), y, cv2.INTER_LINEAR)  # type: ignore[return-value]
+        return _read(field, x, y)
 
 
-def is_sliding(spec: PhantomSpec, motion: Motion, at: int, u_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Where along the pleura the lung slides at frame `at`."""
-    if motion.lung_point_mm is None:
-        return np.full(u_mm.shape, spec.slide_mm > 0)
-    right_of = u_mm > motion.lung_point_mm[at]
-    return right_of if spec.sliding_side == "right" else ~right_of
+def _read(field: Floats, column: Floats, row: Floats) -> Floats:
+    """`field` at fractional columns and rows, which broadcast to the result's (rows, columns)."""
+    shape = np.broadcast_shapes(column.shape, row.shape)
+    x, y = (np.ascontiguousarray(np.broadcast_to(at, shape), np.float32) for at in (column, row))
+    return np.asarray(cv2.remap(field, x, y, cv2.INTER_LINEAR), np.float32)
 
 
 class _Look:
@@ -148,8 +157,9 @@ class _Look:
         depth_mm = geometry.depths_mm[:, None]
         self._noise = amplitude((spec.noise_db + spec.noise_rise_db_per_cm * depth_mm / 10).astype(np.float32))[..., None]
         self._contact = self._coupling(geometry, rng)[..., None]
-        ring_db = -20 - 14 * depth_mm / spec.axial_psf_mm / 2.0
-        self._ring = (amplitude(ring_db.astype(np.float32)) * (1 + 0.3 * np.cos(2 * np.pi * depth_mm / (1.6 * spec.axial_psf_mm)))).astype(np.float32)
+        ring_db = -20 - 7 * depth_mm / spec.axial_psf_mm
+        ripples = 1 + 0.3 * np.cos(2 * np.pi * depth_mm / (1.6 * spec.axial_psf_mm))
+        self._ring = np.asarray(amplitude(ring_db.astype(np.float32)) * ripples, np.float32)
 
     def display(self, echoes: Floats, rng: np.random.Generator) -> Floats:
         """Complex echoes (depths, beams, 2 * looks) -> grey levels, not clipped below 0, (depths, beams)."""
@@ -163,7 +173,9 @@ class _Look:
             second = seen[..., 2] ** 2 + seen[..., 3] ** 2
             power += np.float32(self._spec.compounding / 2) * (second - power)
         slope, gain = 255 / self._spec.dynamic_range_db, self._spec.gain_db
-        return cv2.log(power) * np.float32(slope * 10 / np.log(10)) + np.float32(255 + slope * gain)  # type: ignore[no-any-return]
+        levels = cv2.log(power) * np.float32(slope * 10 / np.log(10)) + np.float32(255 + slope * gain)
+        smooth = cv2.GaussianBlur(levels, (0, 0), 1.6, sigmaY=0.9)
+        return cv2.addWeighted(levels, 1 - self._spec.speckle_reduction, smooth, self._spec.speckle_reduction, 0.0)  # type: ignore[return-value]
 
     def _coupling(self, geometry: Geometry, rng: np.random.Generator) -> Floats:
         """Amplitude that gets in and out of the body, (depths or 1, beams)."""

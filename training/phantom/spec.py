@@ -44,8 +44,8 @@ class BLine:
 class PhantomSpec:
     """A lung-ultrasound clip to be simulated.
 
-    Lateral places and movements are arc lengths at the depth of the pleura, in mm, 0 at the middle, right positive. Depths are below the probe's
-    face, in mm. Levels are in dB, 0 being a mirror's echo, after time-gain compensation.
+    Lateral places and movements are arc lengths at the depth of the pleura, in mm, 0 at the middle, right positive. Depths are below
+    the probe's face, in mm. Levels are in dB after time-gain compensation, 0 being a mirror's echo.
     """
 
     # --- probe and picture ---
@@ -81,7 +81,7 @@ class PhantomSpec:
     fascia_db: float = -13.0
     wall_db: float = -31.0
     ribs: tuple[Rib, ...] = (Rib(-22.0, 7.0, 15.0), Rib(20.0, 7.0, 15.0))
-    rib_shadow_db: float = -55.0
+    rib_shadow_db: float = -60.0
     rib_edge_mm: float = 2.5
     """Half the width over which a shadow's edge fades."""
     obstruction: Obstruction = Obstruction.NONE
@@ -115,6 +115,7 @@ class PhantomSpec:
     breath_phase: float = 0.0
     """0..1, where in a breath the clip begins; 0 is the start of inspiration."""
     lung_pulse_mm: float = 0.0
+    """Of the heart's push on the lung; it stays where sliding is absent, except on the still side of a lung point (there is air)."""
     pulse_hz: float = 1.2
     wall_lateral_mm: float = 0.8
     """Of the wall past the probe with each breath."""
@@ -150,8 +151,10 @@ class PhantomSpec:
     """Electronic noise at the probe's face."""
     noise_rise_db_per_cm: float = 0.5
     """How fast time-gain compensation lifts the noise."""
-    compounding: float = 0.8
+    compounding: float = 1.0
     """0..1, how far each picture is the mean of two looks with independent speckle."""
+    speckle_reduction: float = 0.6
+    """0..1, how far the picture is smoothed after detection, as scanners do."""
     edge_loss_db: float = 10.0
     """Lost at the picture's sides, where the probe leaves the skin."""
     persistence: float = 0.25
@@ -177,6 +180,11 @@ class PhantomSpec:
         return round(self.duration_s * self.fps)
 
     @property
+    def num_looks(self) -> int:
+        """Looks with independent speckle that each picture is the mean of."""
+        return 2 if self.compounding > 0 else 1
+
+    @property
     def sliding(self) -> str:
         """What a reader should say: "present", "absent", "lung_point" or "not_assessable"."""
         if self.obstruction is not Obstruction.NONE:
@@ -197,8 +205,7 @@ class PhantomSpec:
 def random_spec(rng: np.random.Generator, **fixed: object) -> PhantomSpec:
     """A realistic phantom; `fixed` settles fields of PhantomSpec beforehand. Sliding is present unless `slide_mm=0` is fixed.
 
-    What `fixed` names never changes how the other quantities are drawn, so two specs drawn from equal generators, one of them with `slide_mm=0`,
-    are twins.
+    Two specs drawn from equal generators, one of them with `slide_mm=0` fixed, are twins: all the rest is equal.
     """
     probe = str(fixed.get("probe", rng.choice(["convex", "convex", "linear"])))
     drawn = _linear(rng) if probe == "linear" else _convex(rng)
@@ -240,8 +247,9 @@ def _convex(rng: np.random.Generator) -> dict[str, object]:
         fat_mm=fat,
         muscle_mm=muscle,
         pleura_depth_mm=pleura,
-        pleura_tilt_deg=rng.normal(0, 2.5),
-        pleura_sag_mm=rng.uniform(-2, 5),
+        pleura_tilt_deg=rng.normal(0, 3.5),
+        # A pleura as round as the probe's face has no sag; a flat one lies some 10 mm deeper at the sides of the fan.
+        pleura_sag_mm=rng.uniform(-2, 9),
         pleura_thickness_mm=rng.uniform(0.9, 1.8),
         fibre_length_mm=rng.uniform(5, 14),
         axial_psf_mm=rng.uniform(0.5, 0.85),
@@ -280,7 +288,7 @@ def _movement(rng: np.random.Generator) -> dict[str, object]:
         breaths_per_min=rng.uniform(12, 25),
         inspiration_fraction=rng.uniform(0.3, 0.45),
         pause_fraction=rng.uniform(0.0, 0.3),
-        lung_pulse_mm=float(rng.choice([0.0, 0.2, 0.5])),
+        lung_pulse_mm=float(rng.choice([0.0, 0.0, 0.0, 0.2, 0.4])),
         pulse_hz=rng.uniform(1.0, 2.0),
         wall_lateral_mm=rng.uniform(0.0, 2.0),
         wall_axial_mm=rng.uniform(0.0, 1.2),
@@ -303,12 +311,13 @@ def _scanner(rng: np.random.Generator) -> dict[str, object]:
         mirror_db=rng.uniform(-26, -10),
         num_a_lines=int(rng.integers(0, 4)),
         a_line_db=rng.uniform(-27, -14),
-        rib_shadow_db=rng.uniform(-70, -42),
+        rib_shadow_db=rng.uniform(-75, -48),
         gain_db=rng.uniform(-8, 4),
         dynamic_range_db=rng.uniform(54, 72),
         grey_gamma=rng.uniform(0.9, 1.6),
         noise_db=rng.uniform(-66, -54),
-        compounding=float(rng.choice([0.0, 0.7, 1.0])),
+        compounding=float(rng.choice([0.0, 1.0, 1.0])),
+        speckle_reduction=rng.uniform(0.1, 1.0),
         edge_loss_db=rng.uniform(0, 40),
         persistence=float(rng.choice([0.0, 0.2, 0.35, 0.5])),
         overlays=bool(rng.random() < 0.5),

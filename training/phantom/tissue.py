@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from training.phantom.geometry import Geometry
 from training.phantom.psf import PointSpread, speckle
-from training.phantom.spec import Obstruction, PhantomSpec, Rib
+from training.phantom.spec import Obstruction, Rib
 
 Floats = NDArray[np.float32]
 
@@ -26,22 +26,19 @@ Floats = NDArray[np.float32]
 class Layer:
     """What moves together."""
 
-    scatterers: tuple[Floats, Floats]
-    """Two independent speckle fields, weighted with the local echogenicity, (rows, columns, 2)."""
+    scatterers: tuple[tuple[Floats, Floats], ...]
+    """For each look two speckle fields, all independent, weighted with the local echogenicity, (rows, columns, 2)."""
     surfaces: Floats
     """What reflects like a mirror and stays as it is out of plane, (rows, columns), phase 0."""
 
-    def seen_at(self, plane_rad: float, looks: int) -> Floats:
-        """The layer as a picture plane at `plane_rad` cuts it, (rows, columns, 2 * looks): real and imaginary part of one look or two.
+    def seen_at(self, plane_rad: float) -> Floats:
+        """The layer as a picture plane at `plane_rad` cuts it, (rows, columns, 2 * looks): real and imaginary part of each look.
 
-        The second look has the same surfaces and independent speckle, as one from another angle has (compounding).
+        Looks share the surfaces and have independent speckle, as from different angles (compounding).
         """
-        rows, columns = self.surfaces.shape
-        seen = np.empty((rows, columns, 2 * looks), np.float32)
-        for look in range(looks):
-            turned = plane_rad + look * np.pi / 2
-            a, b = self.scatterers
-            seen[..., 2 * look : 2 * look + 2] = cv2.addWeighted(a, float(np.cos(turned)), b, float(np.sin(turned)), 0.0)
+        seen = np.empty((*self.surfaces.shape, 2 * len(self.scatterers)), np.float32)
+        for look, (a, b) in enumerate(self.scatterers):
+            seen[..., 2 * look : 2 * look + 2] = cv2.addWeighted(a, float(np.cos(plane_rad)), b, float(np.sin(plane_rad)), 0.0)
             seen[..., 2 * look] += self.surfaces
         return seen
 
@@ -87,34 +84,36 @@ class _Grid:
 
     def line(self, length_mm: float) -> Floats:
         """Smooth noise along the columns, mean 0, standard deviation about 1, (columns,)."""
-        return self.field(3, 0.3 * self.sample_mm, length_mm)[1]
+        return np.asarray(self.field(3, 0.3 * self.sample_mm, length_mm)[1], np.float32)
 
     def field(self, rows: int, height_mm: float, length_mm: float, slope: float = 0.0) -> Floats:
-        """Smooth noise (rows, columns), mean 0, standard deviation 1, its grains `height_mm` x `length_mm`, rising `slope` rows per column."""
+        """Smooth noise (rows, columns), mean 0, standard deviation 1, grains `height_mm` x `length_mm` sinking `slope` rows a column."""
         sigma_x, sigma_y = max(length_mm / self.beam_mm / 2.355, 0.5), max(height_mm / self.sample_mm / 2.355, 0.3)
         noise = self.rng.standard_normal((rows, self.columns + 64), dtype=np.float32)
         smooth = cv2.GaussianBlur(noise, (0, 0), sigma_x, sigmaY=sigma_y, borderType=cv2.BORDER_REFLECT)[:, 32:-32]
         # The expected deviation, not the sample's: a short line of one long swing is to stay small.
         smooth = smooth * np.float32(np.sqrt(4 * np.pi * sigma_x * max(sigma_y, 0.28)))
         shear = np.array([[1, 0, 0], [-slope, 1, slope * self.columns / 2]], np.float32)
-        return cv2.warpAffine(smooth, shear, (self.columns, rows), borderMode=cv2.BORDER_REFLECT)  # type: ignore[return-value]
+        return np.asarray(cv2.warpAffine(smooth, shear, (self.columns, rows), borderMode=cv2.BORDER_REFLECT), np.float32)
 
-    def scatter(self, amplitude: Floats) -> tuple[Floats, Floats]:
-        """Two independent scatterer fields of this echogenicity (rows, columns)."""
-        rows, columns = amplitude.shape
-        a, b = (speckle(self.rng, rows, columns) * amplitude[..., None] for _ in range(2))
-        return a, b
+    def scatter(self, amplitude: Floats) -> tuple[tuple[Floats, Floats], ...]:
+        """Independent scatterer fields of this echogenicity (rows, columns), two for each look."""
 
-    def ridge(self, depth_mm: Floats, at_mm: NDArray[np.float64], thickness_mm: float, level_db: Floats | float) -> Floats:
+        def draw() -> Floats:
+            return speckle(self.rng, *amplitude.shape) * amplitude[..., None]
+
+        return tuple((draw(), draw()) for _ in range(self.spec.num_looks))
+
+    def ridge(self, depth_mm: Floats, at_mm: NDArray[np.float64], thickness_mm: float, level_db: NDArray[np.floating] | float) -> Floats:
         """A bright line at `at_mm` (columns,) over rows at `depth_mm` (rows, 1), its height `level_db` once the PSF has blurred it."""
         sigma_mm = thickness_mm / 2.355
         # No surface in the body is a mirror all along: its echo is half a reflection, half rough.
         rough = 0.55 + 0.45 * np.hypot(self.line(self.spec.lateral_psf_mm), self.line(self.spec.lateral_psf_mm))
         height = amplitude(level_db) * rough * np.float32(self.psf.surface_gain(sigma_mm / self.sample_mm))
-        return (height * np.exp(-(((depth_mm - at_mm) / sigma_mm) ** 2) / 2)).astype(np.float32)  # type: ignore[no-any-return]
+        return np.asarray(height * np.exp(-(((depth_mm - at_mm) / sigma_mm) ** 2) / 2), np.float32)
 
 
-def amplitude(level_db: Floats | float) -> Floats:
+def amplitude(level_db: NDArray[np.floating] | float) -> Floats:
     return np.asarray(10 ** (np.asarray(level_db, np.float32) / 20), np.float32)
 
 
@@ -124,8 +123,10 @@ def amplitude(level_db: Floats | float) -> Floats:
 def _pleura(grid: _Grid) -> NDArray[np.float64]:
     spec = grid.spec
     bent = spec.pleura_sag_mm * (grid.u_mm / grid.half_mm) ** 2
+    tilted = np.tan(np.deg2rad(spec.pleura_tilt_deg)) * grid.u_mm
     ripple = 0.012 * spec.pleura_depth_mm * grid.line(0.3 * grid.half_mm)
-    return spec.pleura_depth_mm + np.tan(np.deg2rad(spec.pleura_tilt_deg)) * grid.u_mm + np.clip(bent, -0.3 * spec.pleura_depth_mm, None) + ripple
+    shape = np.clip(bent + tilted + ripple, -0.35 * spec.pleura_depth_mm, None)
+    return np.asarray(spec.pleura_depth_mm + shape, np.float64)
 
 
 def _emphysema(grid: _Grid) -> Tissue:
@@ -141,7 +142,7 @@ def _emphysema(grid: _Grid) -> Tissue:
         at_mm = 0.2 * spec.pleura_depth_mm * (grid.rng.uniform(0, 1) + 0.3 * steps)
         level_db = spec.pleura_db - 14 * np.maximum(grid.line(4.0) + 0.4, 0) + 3 * grid.line(1.0)
         fragments = np.maximum(fragments, grid.ridge(below_mm, at_mm, spec.pleura_thickness_mm, level_db.astype(np.float32)))
-    none = Layer((np.zeros_like(lung.scatterers[0]),) * 2, np.zeros_like(fragments))
+    none = Layer(tuple((np.zeros_like(a), np.zeros_like(b)) for a, b in lung.scatterers), np.zeros_like(fragments))
     return Tissue(grid.pad, grid.above, gas_mm, wall, none, Layer(lung.scatterers, fragments), np.ones(grid.columns, np.float32))
 
 
@@ -172,7 +173,9 @@ def _parietal(grid: _Grid, depth_mm: Floats, pleura_mm: NDArray[np.float64]) -> 
 def _borders(grid: _Grid, pleura_mm: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Depth of the lower border of skin, fat, muscle and intercostal muscle, by column, skin's level, the rest bending with the pleura."""
     spec = grid.spec
-    nominal = np.cumsum([spec.skin_mm, spec.fat_mm, spec.muscle_mm]) * min(1.0, 0.92 * pleura_mm.min() / (spec.skin_mm + spec.fat_mm + spec.muscle_mm))
+    nominal = np.cumsum([spec.skin_mm, spec.fat_mm, spec.muscle_mm]) * min(
+        1.0, 0.92 * pleura_mm.min() / (spec.skin_mm + spec.fat_mm + spec.muscle_mm)
+    )
     bend = pleura_mm - pleura_mm.mean()
     waves = [0.02 * spec.pleura_depth_mm * k * grid.line(0.45 * grid.half_mm) for k in (0.1, 1.0, 1.0)]
     return [d + bend * d / pleura_mm.mean() + w for d, w in zip(nominal, waves, strict=True)] + [pleura_mm]
@@ -196,7 +199,7 @@ def _fibres(grid: _Grid, rows: int, scale: float) -> Floats:
     slope = np.tan(np.deg2rad(grid.rng.normal(0, 5))) * grid.beam_mm / grid.sample_mm
     grain = grid.field(rows, 0.9 * spec.axial_psf_mm, scale * spec.fibre_length_mm, slope)
     septa = np.maximum(grid.field(rows, 0.8 * spec.axial_psf_mm, 2 * scale * spec.fibre_length_mm, 1.6 * slope) - 1.4, 0)
-    return spec.fibre_contrast_db * (scale * grain + 2.2 * septa)
+    return np.asarray(spec.fibre_contrast_db * (scale * grain + 2.2 * septa), np.float32)
 
 
 def _fasciae(grid: _Grid, depth_mm: Floats, borders: list[NDArray[np.float64]]) -> Floats:
@@ -267,10 +270,10 @@ def _mirror(grid: _Grid, wall: Layer, pleura_mm: NDArray[np.float64]) -> Layer:
 
     def repeat(field: Floats) -> Floats:
         again = 0.5 * cv2.remap(field, columns, upright, cv2.INTER_LINEAR) + 0.8 * cv2.remap(field, columns, flipped, cv2.INTER_LINEAR)
-        return again * strength[..., None]  # type: ignore[no-any-return]
+        return np.asarray(again * strength[..., None], np.float32)
 
-    a, b = (repeat(field) for field in wall.scatterers)
-    return Layer((a, b), _a_lines(grid, below_mm, pleura_mm))
+    repeated = tuple((repeat(a), repeat(b)) for a, b in wall.scatterers)
+    return Layer(repeated, _a_lines(grid, below_mm, pleura_mm))
 
 
 def _a_lines(grid: _Grid, below_mm: Floats, pleura_mm: NDArray[np.float64]) -> Floats:
@@ -289,7 +292,9 @@ def _haze(grid: _Grid, pleura_mm: NDArray[np.float64]) -> Layer:
     below_mm, rows = _below(grid)
     fading_db = spec.haze_db - spec.haze_decay_db_per_cm * below_mm / 10
     streaks = 1.3 * grid.line(1.2 * spec.lateral_psf_mm) + 3.5 * grid.line(5 * spec.lateral_psf_mm)
-    clouds = 1.8 * grid.field(rows, 2 * spec.axial_psf_mm, 2 * spec.lateral_psf_mm) + 2.0 * grid.field(rows, 10 * spec.axial_psf_mm, 5 * spec.lateral_psf_mm)
+    clouds = 1.8 * grid.field(rows, 2 * spec.axial_psf_mm, 2 * spec.lateral_psf_mm) + 2.0 * grid.field(
+        rows, 10 * spec.axial_psf_mm, 5 * spec.lateral_psf_mm
+    )
     power = amplitude(fading_db + streaks + clouds) ** 2
     for line in spec.b_lines:
         ray_db = line.level_db - 0.8 * below_mm / 10 + 1.5 * clouds
@@ -306,7 +311,7 @@ def _below(grid: _Grid) -> tuple[Floats, int]:
     return ((np.arange(rows, dtype=np.float32) - grid.above) * np.float32(grid.sample_mm))[:, None], rows
 
 
-def _smooth_step(x: NDArray[np.floating]) -> NDArray[np.floating]:  # type: ignore[type-arg]
+def _smooth_step(x: NDArray[np.floating]) -> Floats:
     """0 below -1, 1 above 1, smooth between."""
     t = np.clip(0.5 * (x + 1), 0, 1)
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.phantom.geometry import Fan, Geometry
-from training.phantom.motion import Motion
-from training.phantom.spec import Obstruction, PhantomSpec
+from training.phantom.motion import Motion, at_the_wall
+from training.phantom.spec import Obstruction
 from training.phantom.tissue import Tissue
 
 Floats = NDArray[np.float64]
@@ -20,8 +20,8 @@ SHADOWED = 0.5
 class Truth:
     """Ground truth. K places along the pleura, evenly spaced beams from left to right; F frames.
 
-    Displacements are along the pleura (right positive), against the mean picture, in mm at the pleura and px of the frame there. For a convex probe
-    everything turns about the apex, so the same mm are fewer px above the pleura and more below.
+    Displacements are along the pleura (right positive), against the mean picture, in mm at the pleura and px of the frame there. For a
+    convex probe everything turns about the apex, so the same mm are fewer px above the pleura and more below.
     """
 
     sliding: str
@@ -35,7 +35,7 @@ class Truth:
     pleura_px: Floats | None
     """The pleural line of each frame, (F, K, 2); None where no pleura can be seen. Some of it may lie outside the frame."""
     visible: NDArray[np.bool_] | None
-    """Not in a rib's shadow, (F, K)."""
+    """Inside the frame and not in a rib's shadow, (F, K)."""
     sliding_mask: NDArray[np.bool_] | None
     """Where the lung slides, (F, K)."""
     interspaces: tuple[tuple[float, float], ...]
@@ -47,7 +47,7 @@ class Truth:
     wall_mm: Floats
     """Displacement of the wall at the pleura: along it and away from the probe, (F, 2)."""
     lung_mm: Floats
-    """Displacement of the lung where it slides: along the pleura and away from the probe, (F, 2)."""
+    """Displacement of the lung where it slides (and of its pulse): along the pleura and away from the probe, (F, 2)."""
 
     @property
     def wall_px(self) -> Floats:
@@ -68,7 +68,7 @@ class Truth:
 
     @property
     def slide_rms_mm(self) -> float:
-        """RMS about its mean; 0 when nothing slides."""
+        """RMS about its mean; 0 when nothing slides and no lung pulse is seen."""
         return float(self.slide_mm.std())
 
     @property
@@ -83,8 +83,10 @@ def tell(geometry: Geometry, motion: Motion, tissue: Tissue, num_places: int = 9
     wall_mm = np.stack([motion.wall_lateral_mm, motion.wall_axial_mm], axis=1)
     lung_mm = np.stack([motion.lung_lateral_mm, motion.wall_axial_mm], axis=1)
     seen = spec.obstruction is Obstruction.NONE
-    z, visible = _pleura(geometry, motion, tissue, u)
+    z, shadowed = _pleura(geometry, motion, tissue, u)
     line = geometry.to_px(np.broadcast_to(u, z.shape), z)
+    in_frame = np.all((line >= 0) & (line <= (spec.width_px - 1, spec.height_px - 1)), axis=-1)
+    visible = in_frame & ~shadowed
     middle = spec.num_frames // 2
     return Truth(
         sliding=spec.sliding,
@@ -94,9 +96,9 @@ def tell(geometry: Geometry, motion: Motion, tissue: Tissue, num_places: int = 9
         fan=geometry.fan,
         pleura_px=line if seen else None,
         visible=visible if seen else None,
-        sliding_mask=_sliding(spec, motion, u) if seen else None,
+        sliding_mask=at_the_wall(spec, motion, u) & (spec.slide_mm > 0) if seen else None,
         interspaces=_runs(line[middle, :, 0], visible[middle]) if seen else (),
-        rib_shadows=_runs(line[middle, :, 0], ~visible[middle]) if seen else (),
+        rib_shadows=_runs(line[middle, :, 0], in_frame[middle] & shadowed[middle]) if seen else (),
         lung_point_x_px=_lung_point_x(motion, u, line, middle) if seen else None,
         wall_mm=wall_mm,
         lung_mm=lung_mm,
@@ -104,18 +106,11 @@ def tell(geometry: Geometry, motion: Motion, tissue: Tissue, num_places: int = 9
 
 
 def _pleura(geometry: Geometry, motion: Motion, tissue: Tissue, u: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """(depth in mm, not shadowed), (F, K) each."""
+    """(depth in mm, shadowed by a rib), (F, K) each."""
     material = -geometry.half_mm + geometry.beam_mm * (np.arange(len(tissue.pleura_mm)) - tissue.pad)
     at = u - motion.wall_lateral_mm[:, None]
     z = np.interp(at, material, tissue.pleura_mm) + motion.wall_axial_mm[:, None]
-    return z, np.interp(at, material, tissue.shadow) > SHADOWED
-
-
-def _sliding(spec: PhantomSpec, motion: Motion, u: Floats) -> NDArray[np.bool_]:
-    if motion.lung_point_mm is None:
-        return np.full((spec.num_frames, len(u)), spec.slide_mm > 0)
-    right_of = u > motion.lung_point_mm[:, None]
-    return right_of if spec.sliding_side == "right" else ~right_of
+    return z, np.interp(at, material, tissue.shadow) < SHADOWED
 
 
 def _lung_point_x(motion: Motion, u: Floats, line: Floats, frame: int) -> float | None:

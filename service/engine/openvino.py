@@ -1,0 +1,59 @@
+"""The CPU engine: OpenVINO runs 3-D convolutions 4 times as fast as ONNX Runtime does on a CPU (measured)."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from service.engine.base import Figures, GraphEngine, Grey, PatchShape, available_cores
+from service.errors import EngineFailed
+
+
+class OpenVinoEngine(GraphEngine):
+    runtime = "OpenVINO"
+
+    def __init__(self, model_onnx: Path, saliency_onnx: Path, *, threads: int | None = None) -> None:
+        """`threads` is the cores this process may use unless it is given."""
+        # Where openvino-telemetry is installed, importing OpenVINO reports to Google. It does without when it cannot be imported.
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+        try:
+            openvino = import_module("openvino")
+        except ImportError as error:
+            raise EngineFailed("OpenVINO is not installed here.", log_detail=repr(error)) from error
+        self._core: Any = openvino.Core()
+        self._config = {
+            # With AMX or AVX512-BF16 the plug-in would round to bfloat16 by itself, and figures would differ between machines.
+            "INFERENCE_PRECISION_HINT": "f32",
+            # One stream on all cores. Two streams of half the batch are as fast (within 3 %, 104 patches) and take twice the memory.
+            "PERFORMANCE_HINT": "LATENCY",
+            # The plug-in counts the machine's cores, not the container's share of them.
+            "INFERENCE_NUM_THREADS": threads or available_cores(),
+            # Pinned threads of two processes wait for the same core while others are idle.
+            "ENABLE_CPU_PINNING": False,
+        }
+        super().__init__(model_onnx, saliency_onnx)
+
+    @property
+    def device(self) -> str:
+        return "cpu (OpenVINO)"
+
+    def _open(self, path: Path) -> "_OpenVinoGraph":
+        return _OpenVinoGraph(self._core.compile_model(self._core.read_model(path), "CPU", self._config))
+
+
+class _OpenVinoGraph:
+    def __init__(self, compiled: Any) -> None:
+        _, c, t, h, w = compiled.input(0).partial_shape
+        self._patch_shape = (c.get_length(), t.get_length(), h.get_length(), w.get_length())
+        self._request = compiled.create_infer_request()
+
+    @property
+    def patch_shape(self) -> PatchShape:
+        return self._patch_shape
+
+    def run(self, batch: Grey) -> Figures:
+        outputs = self._request.infer([batch], share_inputs=True, share_outputs=True)
+        # Copies: the next `infer` writes its outputs into the same memory.
+        return [np.array(output) for output in outputs.values()]

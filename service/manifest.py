@@ -1,0 +1,208 @@
+"""A table of labelled clips: who it is of, what is known of sliding, where it comes from. CSV, as a spreadsheet writes it.
+
+file,patient,label,probe,source
+ward/0001.mp4,A,present,linear,our ward
+ward/0002.dcm,A,absent,linear,our ward
+ward/0003.mp4,B,unknown,convex,our ward
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+NEEDED = ("file", "patient", "label")
+OPTIONAL = ("probe", "source", "licence", "split", "region", "notes")
+_SHOWN_PROBLEMS = 5
+
+_OTHER_WORDS = {
+    **dict.fromkeys(("sliding", "slides", "yes", "true", "1", "positive", "lung sliding"), "present"),
+    **dict.fromkeys(("no sliding", "not sliding", "no", "false", "0", "negative", "pneumothorax", "ptx"), "absent"),
+    **dict.fromkeys(("", "?", "na", "n/a", "nan", "none", "unclear", "not stated"), "unknown"),
+    **dict.fromkeys(("normal", "healthy lung", "control"), "healthy"),
+}
+"""What people write instead, and what they most likely mean. Told to them, never assumed."""
+
+
+class ManifestError(ValueError):
+    """The table cannot be used as it is. Says in which rows, and never shows a patient, a file or a free text.
+
+    Rows are counted as in a spreadsheet: the header is row 1.
+    """
+
+
+class Label(StrEnum):
+    """What is known of sliding in a clip."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    """A weak label: the lung is healthy, so it most likely slides, but nobody has looked at this clip for it."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LabelledClip:
+    """One row. What the table does not say is an empty text."""
+
+    file: Path
+    """Where the clip is; a relative name is taken from the manifest's folder."""
+    patient: str
+    """Clips of one patient share it; made up or not, it is never shown."""
+    label: Label
+    probe: str = ""
+    source: str = ""
+    licence: str = ""
+    split: str = ""
+    """The part this patient was given to, when the table decides that itself: "train", "validation", "test", ..."""
+    region: str = ""
+    """Pleural region drawn by hand, as `seashore predict --region` takes it; the label holds of this region only."""
+    notes: str = ""
+    row: int = 0
+    """In the table; the one name of a clip that may be shown."""
+    other: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Columns this version does not know."""
+
+    def __repr__(self) -> str:
+        return f"LabelledClip(row {self.row}, {self.label}{f', {self.probe}' if self.probe else ''})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Manifest:
+    """The whole table, in its own order. No patient is in two splits."""
+
+    clips: tuple[LabelledClip, ...]
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __iter__(self) -> Iterator[LabelledClip]:
+        return iter(self.clips)
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """One for each clip."""
+        return tuple(clip.patient for clip in self.clips)
+
+    def labelled(self, *labels: Label) -> "Manifest":
+        """The clips that have one of these labels."""
+        return Manifest(tuple(clip for clip in self.clips if clip.label in labels))
+
+    def __repr__(self) -> str:
+        counts = Counter(clip.label for clip in self.clips)
+        labels = ", ".join(f"{counts[label]} {label}" for label in Label if counts[label])
+        return f"Manifest({len(self)} clips of {len(set(self.patients))} patients{': ' if labels else ''}{labels})"
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check the table at `path`. Commas or semicolons, UTF-8 with or without a byte order mark.
+
+    Raises: ManifestError, naming the first rows that are wrong.
+    """
+    header, rows = _read_rows(path)
+    problems: list[str] = []
+    clips = []
+    for number, cells in rows:
+        try:
+            clips.append(_read_clip(header, cells, number, path.parent))
+        except ManifestError as error:
+            problems.append(str(error))
+    problems += _contradictions(clips)
+    if problems:
+        more = len(problems) - _SHOWN_PROBLEMS
+        raise ManifestError("\n".join(problems[:_SHOWN_PROBLEMS]) + (f"\n... and {more} more." if more > 0 else ""))
+    if not clips:
+        raise ManifestError("The manifest has a header and no clips; one clip a row is needed.")
+    return Manifest(tuple(clips))
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The columns' names, and every row that is not blank with its number."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ManifestError(f"The manifest cannot be read: {error.strerror or 'unknown reason'}.") from None
+    except UnicodeDecodeError:
+        raise ManifestError('The manifest is not UTF-8 text. Save it from the spreadsheet as "CSV UTF-8".') from None
+    first_line = text.partition("\n")[0]
+    # Spreadsheets write semicolons where the comma is the decimal sign.
+    delimiter = ";" if first_line.count(";") > first_line.count(",") else ","
+    try:
+        table = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error:
+        raise ManifestError(
+            "The manifest is not a CSV table: a quotation mark is opened and not closed, or closed within a cell."
+        ) from None
+    header = [name.strip().lower() for name in (table[0] if table else [])]
+    _check_header(header)
+    return header, [(number, cells) for number, cells in enumerate(table[1:], start=2) if any(cell.strip() for cell in cells)]
+
+
+def _check_header(header: Sequence[str]) -> None:
+    missing = [name for name in NEEDED if name not in header]
+    if missing:
+        # Only names this version knows are shown: a table without a header has a patient in its first row.
+        known = [name for name in header if name in NEEDED + OPTIONAL]
+        found = ", ".join(known) or "none of the known columns"
+        others = f" and {len(header) - len(known)} other" if len(header) > len(known) else ""
+        needed = f"it must name the columns {', '.join(NEEDED)}"
+        raise ManifestError(f"The manifest's first row lacks {', '.join(missing)}; {needed}. Found: {found}{others}.")
+    twice = [name for name, times in Counter(header).items() if name in NEEDED + OPTIONAL and times > 1]
+    if twice:
+        raise ManifestError(f"The manifest has two columns called {twice[0]}; each may be there once.")
+
+
+def _read_clip(header: Sequence[str], cells: Sequence[str], number: int, folder: Path) -> LabelledClip:
+    if len(cells) != len(header):
+        raise ManifestError(
+            f"Row {number}: it has {len(cells)} cells and the header {len(header)}; a comma within a cell needs quotation marks."
+        )
+    values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+    if not values["file"]:
+        raise ManifestError(f"Row {number}: the file is empty.")
+    if not values["patient"]:
+        raise ManifestError(
+            f"Row {number}: the patient is empty; any made-up name will do, but clips of one patient must share it, "
+            "so that nobody is both trained on and tested on."
+        )
+    label = _read_label(values["label"], number)
+    file = folder / values["file"]
+    if not file.is_file():
+        raise ManifestError(f"Row {number}: the file named there does not exist. A relative name is taken from the manifest's folder.")
+    known = {name: values.get(name, "") for name in OPTIONAL}
+    other = {name: cell for name, cell in values.items() if name not in NEEDED + OPTIONAL}
+    return LabelledClip(file=file, patient=values["patient"], label=label, row=number, other=other, **known)
+
+
+def _read_label(text: str, number: int) -> Label:
+    word = text.lower()
+    if word in list(Label):
+        return Label(word)
+    choices = f"{', '.join(list(Label)[:-1])} or {list(Label)[-1]}"
+    if word in _OTHER_WORDS:
+        found = f'"{word}"' if word else "empty"
+        raise ManifestError(f"Row {number}: the label is {found}; write {_OTHER_WORDS[word]} if that is meant. It can be {choices}.")
+    # Not quoted: where columns are mixed up this is a patient.
+    raise ManifestError(f"Row {number}: the label is not one of {choices}. Are the columns in the header's order?")
+
+
+def _contradictions(clips: Sequence[LabelledClip]) -> Iterator[str]:
+    """Rows that cannot both be right."""
+    regions: dict[tuple[Path, str], int] = {}
+    owners: dict[Path, LabelledClip] = {}
+    splits: dict[str, LabelledClip] = {}
+    for clip in clips:
+        file = clip.file.resolve()
+        first = regions.setdefault((file, clip.region), clip.row)
+        owner = owners.setdefault(file, clip)
+        placed = splits.setdefault(clip.patient, clip)
+        if first != clip.row:
+            same = "file and region" if clip.region else "file"
+            yield f"Row {clip.row}: the same {same} as in row {first}; a clip may be there once for each region."
+        elif owner.patient != clip.patient:
+            yield f"Row {clip.row}: the same file as in row {owner.row}, of another patient."
+        if placed.split != clip.split:
+            yield f"Row {clip.row}: the same patient as in row {placed.row}, in another split; a patient must be in one split only."

@@ -1,0 +1,104 @@
+"""Every error has one status, one stable code, and a sentence that reaches the caller and holds nothing it must not."""
+
+import logging
+import re
+
+import pytest
+
+from service import errors
+from service.api.problems import HTTP_KINDS, KINDS, problem_of
+from tests.fakes.service import PATIENT, WordReader, all_errors, serving
+
+STATUSES = {
+    "empty_upload": 400,
+    "upload_too_large": 413,
+    "unsupported_format": 415,
+    "no_video": 422,
+    "unreadable_clip": 422,
+    "wrong_modality": 422,
+    "frame_too_large": 422,
+    "frame_too_small": 422,
+    "clip_too_long": 422,
+    "bad_option": 422,
+    "unknown_model": 404,
+    "not_acceptable": 406,
+    "overloaded": 429,
+    "deadline_exceeded": 504,
+    "bad_bundle": 503,
+    "engine_failed": 503,
+}
+"""Public: a client branches on these."""
+
+
+def test_every_error_has_a_status_and_no_status_is_left_over() -> None:
+    assert set(KINDS) == set(all_errors())
+
+
+def test_codes_and_statuses_are_the_published_ones() -> None:
+    assert {kind.code: entry.status for kind, entry in KINDS.items()} == STATUSES
+
+
+def test_codes_are_unique_and_not_those_of_http_itself() -> None:
+    codes = [kind.code for kind in all_errors()]
+
+    assert len(set(codes)) == len(codes)
+    assert not set(codes) & set(HTTP_KINDS)
+
+
+def test_the_tree_printed_in_the_module_is_the_tree() -> None:
+    printed = re.findall(r"\+-- (\w+) +([a-z_]+)(?: {2,}|$)", errors.__doc__ or "", re.MULTILINE)
+
+    assert sorted(printed) == sorted((kind.__name__, kind.code) for kind in all_errors())
+
+
+@pytest.mark.parametrize("kind", all_errors(), ids=lambda kind: kind.code)
+def test_an_error_of_the_reader_is_answered_with_its_status_code_and_sentence(kind: type[errors.SeashoreError]) -> None:
+    with serving(WordReader()) as client:
+        response = client.post("/v1/predict", content=kind.code.encode())
+
+    problem = response.json()
+    assert response.status_code == STATUSES[kind.code]
+    assert response.headers["content-type"] == "application/problem+json"
+    assert problem["code"] == kind.code
+    assert problem["status"] == response.status_code
+    assert problem["type"] == f"urn:seashore:problem:{kind.code}"
+    assert problem["detail"].startswith(f"This is the sentence of {kind.code}.")
+    assert PATIENT not in response.text
+
+
+def test_a_clip_that_is_too_long_is_told_where_long_clips_go() -> None:
+    problem = problem_of(errors.ClipTooLong("The clip is longer than 120 s."))
+
+    assert problem.detail == "The clip is longer than 120 s. Longer ones go to /v1/jobs (not in this version yet)."
+
+
+def test_a_bug_is_a_bare_500_and_a_log_line_without_what_the_bug_quotes(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="service"), serving(WordReader()) as client:
+        response = client.post("/v1/predict", files={"clip": (f"{PATIENT}.mp4", b"bug")})
+        afterwards = client.post("/v1/predict", content=b"present")
+
+    assert response.status_code == 500
+    assert response.json()["code"] == "internal_error"
+    assert "ZeroDivisionError" not in response.text
+    assert "internal_error: ZeroDivisionError in read (service.py:" in caplog.text
+    assert PATIENT not in caplog.text
+    assert afterwards.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code", "words"),
+    [
+        ("GET", "/nothing", 404, "not_found", "Clips go to POST /v1/predict"),
+        ("POST", "/v1/jobs", 404, "not_found", "Jobs are not in this version yet"),
+        ("GET", "/v1/jobs/7", 404, "not_found", "Jobs are not in this version yet"),
+        ("GET", "/v1/predict", 405, "method_not_allowed", "Use POST here, not GET."),
+        ("DELETE", "/predict", 405, "method_not_allowed", "Use POST here, not DELETE."),
+    ],
+)
+def test_problems_of_http_itself_are_problems_too(method: str, path: str, status: int, code: str, words: str) -> None:
+    with serving(WordReader()) as client:
+        response = client.request(method, path)
+
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert words in response.json()["detail"]
+    assert response.headers["content-type"] == "application/problem+json"

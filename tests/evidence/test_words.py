@@ -1,0 +1,100 @@
+"""The words a clinician reads, read."""
+
+from dataclasses import replace
+
+import pytest
+
+from service.evidence import words
+from service.findings import Analysis, Quality, Reason, ReasonCode, Verdict
+from tests.fakes.analysis import PROBE_MOVING, example_analysis
+
+
+def answer(verdict: Verdict, *reasons: Reason, lung_point: bool = False) -> Analysis:
+    return example_analysis(num_windows=1, verdict=verdict, reasons=reasons, lung_point=lung_point, with_saliency=False)[0]
+
+
+@pytest.mark.parametrize(
+    ("analysis", "headline", "one_line"),
+    [
+        (answer(Verdict.PRESENT), "Lung sliding: PRESENT", "Lung sliding: PRESENT (0.93, 0.85-0.97)"),
+        (answer(Verdict.ABSENT), "Lung sliding: ABSENT", "Lung sliding: ABSENT (probability of sliding 0.07, 0.03-0.15)"),
+        (
+            answer(Verdict.INDETERMINATE),
+            "Cannot tell: neither clearly sliding nor clearly still",
+            "Cannot tell: neither clearly sliding nor clearly still (probability of sliding 0.52, 0.31-0.74)",
+        ),
+        (
+            answer(Verdict.INDETERMINATE, PROBE_MOVING),
+            "Cannot tell: the probe moved",
+            "Cannot tell: the probe moved (probability of sliding 0.52, 0.31-0.74)",
+        ),
+        (
+            answer(Verdict.INDETERMINATE, lung_point=True),
+            "Suspected lung point: slides on one side only",
+            "Suspected lung point: slides on one side only (probability of sliding 0.52, 0.31-0.74)",
+        ),
+        (
+            answer(Verdict.NOT_ASSESSABLE),
+            "Not assessable: no pleural line was found",
+            "Not assessable: no pleural line was found",
+        ),
+    ],
+    ids=["present", "absent", "indeterminate", "probe moved", "lung point", "not assessable"],
+)
+def test_the_verdict_in_words(analysis: Analysis, headline: str, one_line: str) -> None:
+    assert words.headline(analysis) == headline
+    assert words.one_line(analysis) == one_line
+
+
+def test_the_lung_point_comes_first_even_when_the_probe_moved() -> None:
+    assert words.headline(answer(Verdict.INDETERMINATE, PROBE_MOVING, lung_point=True)).startswith("Suspected lung point")
+
+
+def test_not_assessable_without_a_reason_still_says_something() -> None:
+    analysis = answer(Verdict.NOT_ASSESSABLE)
+    nameless = replace(analysis, quality=replace(analysis.quality, reasons=()))
+
+    assert words.headline(nameless) == "Not assessable: lung sliding could not be read"
+
+
+def test_every_reason_has_words() -> None:
+    assert set(words.REASON_WORDS) == set(ReasonCode)
+
+
+def test_every_verdict_has_words() -> None:
+    assert set(words.VERDICT_WORDS) == set(Verdict)
+
+
+def test_the_probability_says_what_it_is_the_probability_of() -> None:
+    sliding = answer(Verdict.ABSENT).lung_sliding
+
+    assert words.probability_line(sliding) == "Probability of sliding 0.07 (95 %: 0.03-0.15)"
+    assert words.probability_line(replace(sliding, interval=None)) == "Probability of sliding 0.07"
+    assert words.probability_line(answer(Verdict.NOT_ASSESSABLE).lung_sliding) == ""
+
+
+@pytest.mark.parametrize(
+    ("quality", "line"),
+    [
+        (Quality(True, 0.9, ()), "Picture quality: good (0.90)"),
+        (Quality(True, 0.75, ()), "Picture quality: good (0.75)"),
+        (Quality(True, 0.6, ()), "Picture quality: fair (0.60)"),
+        (Quality(True, 0.3, ()), "Picture quality: poor (0.30)"),
+        (Quality(False, 0.9, ()), "Picture quality: not sufficient (0.90)"),
+    ],
+)
+def test_picture_quality_in_a_word(quality: Quality, line: str) -> None:
+    assert words.quality_line(quality) == line
+
+
+def test_the_wall_control_in_words() -> None:
+    sliding = answer(Verdict.PRESENT).lung_sliding
+
+    assert words.wall_control_line(sliding) == "Control: the chest wall itself reads 0.12"
+    assert words.wall_control_line(replace(sliding, wall_control=None)) == "Control: too little chest wall to check against"
+
+
+def test_reasons_are_their_sentences_or_their_words() -> None:
+    quality = Quality(False, 0.1, (Reason(ReasonCode.TOO_SHORT, "The clip has 1.2 s; 2.0 s are needed."), Reason(ReasonCode.TOO_DARK, "")))
+
+    assert words.reason_lines(quality) == ("The clip has 1.2 s; 2.0 s are needed.", "The picture is too dark.")

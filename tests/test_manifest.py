@@ -1,0 +1,188 @@
+"""The table of labelled clips: what is read, and what is said of a row that is wrong."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from service.manifest import Label, Manifest, ManifestError, read_manifest
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def written(folder: Path, *lines: str, encoding: str = "utf-8") -> Path:
+    path = folder / "manifest.csv"
+    path.write_bytes("\r\n".join(lines).encode(encoding))
+    return path
+
+
+def read(folder: Path, *lines: str) -> Manifest:
+    return read_manifest(written(folder, *lines))
+
+
+def problem(folder: Path, *lines: str) -> str:
+    with pytest.raises(ManifestError) as caught:
+        read(folder, *lines)
+    return str(caught.value)
+
+
+def test_a_clip_is_its_file_its_patient_and_its_label(folder: Path) -> None:
+    (clip,) = read(folder, "file,patient,label", "a.mp4,P7,present")
+
+    assert (clip.file, clip.patient, clip.label, clip.row) == (folder / "a.mp4", "P7", Label.PRESENT, 2)
+    assert (clip.probe, clip.source, clip.licence, clip.split, clip.region, clip.notes) == ("",) * 6
+
+
+def test_a_file_is_looked_for_beside_the_manifest_and_an_absolute_one_where_it_says(folder: Path) -> None:
+    (folder / "ward").mkdir()
+    manifest = written(folder / "ward", "file,patient,label", "../a.mp4,A,present", f"{folder / 'b.mp4'},B,absent")
+
+    assert [clip.file.resolve().name for clip in read_manifest(manifest)] == ["a.mp4", "b.mp4"]
+
+
+def test_columns_come_in_any_order_and_case_and_unknown_ones_are_kept(folder: Path) -> None:
+    (clip,) = read(folder, "Label, Patient ,depth_cm,FILE,probe", "healthy,A,15,a.mp4,linear")
+
+    assert (clip.label, clip.patient, clip.probe) == (Label.HEALTHY, "A", "linear")
+    assert clip.other == {"depth_cm": "15"}
+
+
+@pytest.mark.parametrize("label", ["present", "absent", "unknown", "healthy", "Present", " ABSENT "])
+def test_the_four_labels_are_read_whatever_their_case(folder: Path, label: str) -> None:
+    (clip,) = read(folder, "file,patient,label", f"a.mp4,A,{label}")
+
+    assert clip.label == label.strip().lower()
+
+
+def test_what_a_spreadsheet_writes_is_read(folder: Path) -> None:
+    """A byte order mark, semicolons, quotation marks, a line break in a cell, blank lines, an umlaut."""
+    lines = ("file;patient;label;notes", '"a.mp4";A;present;"ruhig\r\nÜbung; gut"', "", ";;;", "b.mp4;B;absent;")
+    manifest = read_manifest(written(folder, *lines, encoding="utf-8-sig"))
+
+    assert [(clip.patient, clip.row) for clip in manifest] == [("A", 2), ("B", 5)]
+    assert "Übung; gut" in manifest.clips[0].notes
+
+
+def test_clips_can_be_chosen_by_label(folder: Path) -> None:
+    manifest = read(folder, "file,patient,label", "a.mp4,A,present", "b.mp4,B,healthy", "c.mp4,C,unknown")
+
+    assert manifest.labelled(Label.PRESENT, Label.UNKNOWN).patients == ("A", "C")
+
+
+def test_one_clip_may_have_a_label_for_each_region(folder: Path) -> None:
+    """A lung point: sliding on one side, none on the other."""
+    manifest = read(folder, "file,patient,label,region", 'a.mp4,A,present,"0,0 9,0 9,9"', 'a.mp4,A,absent,"20,0 29,0 29,9"')
+
+    assert [clip.label for clip in manifest] == ["present", "absent"]
+
+
+def test_a_clip_can_be_sent_to_another_process(folder: Path) -> None:
+    manifest = read(folder, "file,patient,label,depth_cm", "a.mp4,A,present,15")
+
+    assert pickle.loads(pickle.dumps(manifest)) == manifest
+
+
+def test_no_repr_shows_a_patient_or_a_file(folder: Path) -> None:
+    manifest = read(folder, "file,patient,label,probe", "a.mp4,Mustermann,present,linear", "b.mp4,Mustermann,unknown,")
+
+    assert repr(manifest) == "Manifest(2 clips of 1 patients: 1 present, 1 unknown)"
+    assert repr(manifest.clips[0]) == "LabelledClip(row 2, present, linear)"
+    assert repr(manifest.clips[1]) == "LabelledClip(row 3, unknown)"
+
+
+def test_a_word_that_is_not_a_label_is_answered_with_the_one_that_may_be_meant(folder: Path) -> None:
+    assert problem(folder, "file,patient,label", "a.mp4,A,present", "b.mp4,B,Yes") == (
+        'Row 3: the label is "yes"; write present if that is meant. It can be present, absent, unknown or healthy.'
+    )
+    assert "Row 2: the label is empty; write unknown if that is meant." in problem(folder, "file,patient,label", "a.mp4,A,")
+
+
+def test_a_patient_in_the_label_column_is_not_shown(folder: Path) -> None:
+    sentence = problem(folder, "file,label,patient", "a.mp4,Mustermann,present")
+
+    assert sentence == "Row 2: the label is not one of present, absent, unknown or healthy. Are the columns in the header's order?"
+
+
+def test_a_table_without_a_header_does_not_show_its_first_row(folder: Path) -> None:
+    sentence = problem(folder, "a.mp4,Mustermann,present")
+
+    assert sentence == (
+        "The manifest's first row lacks file, patient, label; it must name the columns file, patient, label. "
+        "Found: none of the known columns and 3 other."
+    )
+
+
+def test_a_missing_column_is_named_beside_those_that_are_there(folder: Path) -> None:
+    sentence = problem(folder, "file,sliding,probe", "a.mp4,present,linear")
+
+    assert "first row lacks patient, label;" in sentence
+    assert sentence.endswith("Found: file, probe and 1 other.")
+
+
+def test_a_column_that_is_there_twice_is_refused(folder: Path) -> None:
+    assert problem(folder, "file,patient,label,label", "a.mp4,A,present,absent") == (
+        "The manifest has two columns called label; each may be there once."
+    )
+
+
+def test_a_row_with_a_cell_too_many_is_refused(folder: Path) -> None:
+    assert problem(folder, "file,patient,label,notes", "a.mp4,A,present,calm, deep") == (
+        "Row 2: it has 5 cells and the header 4; a comma within a cell needs quotation marks."
+    )
+
+
+def test_empty_cells_that_are_needed_are_refused(folder: Path) -> None:
+    assert problem(folder, "file,patient,label", ",A,present") == "Row 2: the file is empty."
+    assert problem(folder, "file,patient,label", "a.mp4,,present").startswith("Row 2: the patient is empty; any made-up name will do")
+
+
+def test_a_file_that_is_not_there_is_told_by_its_row_not_its_name(folder: Path) -> None:
+    assert problem(folder, "file,patient,label", "Mustermann.mp4,A,present") == (
+        "Row 2: the file named there does not exist. A relative name is taken from the manifest's folder."
+    )
+
+
+def test_the_same_clip_twice_is_refused(folder: Path) -> None:
+    header = "file,patient,label,region"
+
+    assert problem(folder, header, "a.mp4,A,present,", "./a.mp4,A,present,") == (
+        "Row 3: the same file as in row 2; a clip may be there once for each region."
+    )
+    assert "Row 3: the same file and region as in row 2;" in problem(folder, header, 'a.mp4,A,present,"1,2"', 'a.mp4,A,absent,"1,2"')
+
+
+def test_one_clip_of_two_patients_is_refused(folder: Path) -> None:
+    assert problem(folder, "file,patient,label,region", 'a.mp4,A,present,"1,2"', 'a.mp4,B,absent,"3,4"') == (
+        "Row 3: the same file as in row 2, of another patient."
+    )
+
+
+def test_a_patient_in_two_splits_is_refused(folder: Path) -> None:
+    assert problem(folder, "file,patient,label,split", "a.mp4,Mustermann,present,train", "b.mp4,Mustermann,absent,test") == (
+        "Row 3: the same patient as in row 2, in another split; a patient must be in one split only."
+    )
+
+
+def test_of_many_problems_the_first_five_are_told(folder: Path) -> None:
+    lines = problem(folder, "file,patient,label", *["a.mp4,A,maybe"] * 7).splitlines()
+
+    assert [line[:5] for line in lines[:5]] == ["Row 2", "Row 3", "Row 4", "Row 5", "Row 6"]
+    assert lines[5] == "... and 2 more."
+
+
+def test_what_is_not_a_table_is_refused(folder: Path) -> None:
+    with pytest.raises(ManifestError, match="The manifest cannot be read: No such file or directory."):
+        read_manifest(folder / "missing.csv")
+    (folder / "latin.csv").write_bytes("file,patient,label\na.mp4,Müller,present".encode("latin-1"))
+    with pytest.raises(ManifestError, match='The manifest is not UTF-8 text. Save it from the spreadsheet as "CSV UTF-8".'):
+        read_manifest(folder / "latin.csv")
+    assert problem(folder, "file,patient,label", 'a.mp4,"A,present').startswith(
+        "The manifest is not a CSV table: a quotation mark is opened"
+    )
+    assert problem(folder, "file,patient,label") == "The manifest has a header and no clips; one clip a row is needed."
+    assert problem(folder).startswith("The manifest's first row lacks file, patient, label;")

@@ -1,0 +1,98 @@
+"""The shelf of models: which bundle a request means, and that each is loaded once, however many ask."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from service.errors import BadBundle, UnknownModel
+from service.reader import ModelShelf
+
+
+def shelf_of(store: Path, *bundles: str, default: str | None = None) -> ModelShelf[str]:
+    for bundle in bundles:
+        folder = store.joinpath(*bundle.split(":"))
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").touch()
+    return ModelShelf(store, default, lambda folder: f"loaded {folder.parent.name}:{folder.name}")
+
+
+def test_the_newest_version_is_meant_when_none_is_named(tmp_path: Path) -> None:
+    shelf = shelf_of(tmp_path, "a:0.9.0", "a:0.10.0", "a:0.10.0-rc1", "b:1.0")
+
+    assert [str(entry) for entry in shelf.entries()] == ["a:0.10.0", "a:0.10.0-rc1", "a:0.9.0", "b:1.0"]
+    assert str(shelf.find("a")) == "a:0.10.0"
+    assert str(shelf.find("a:0.9.0")) == "a:0.9.0"
+
+
+def test_the_only_model_is_the_default(tmp_path: Path) -> None:
+    shelf = shelf_of(tmp_path, "a:1", "a:2")
+
+    assert [(str(entry), entry.is_default) for entry in shelf.entries()] == [("a:2", True), ("a:1", False)]
+    assert str(shelf.find(None)) == "a:2"
+
+
+def test_a_default_can_name_a_version(tmp_path: Path) -> None:
+    assert str(shelf_of(tmp_path, "a:1", "a:2", "b:1", default="a:1").find(None)) == "a:1"
+
+
+@pytest.mark.parametrize("model", ["c", "a:3", "a:", "", "../a:1", "a/1", "a:1/..", "a:1:2"])
+def test_a_model_that_is_not_there_is_told_with_those_that_are(tmp_path: Path, model: str) -> None:
+    with pytest.raises(UnknownModel) as refusal:
+        shelf_of(tmp_path, "a:1", "b:2").find(model)
+
+    assert str(refusal.value) == f"There is no model '{model}'; there are a:1, b:2."
+
+
+def test_several_models_and_no_default_is_the_operators_to_mend(tmp_path: Path) -> None:
+    with pytest.raises(BadBundle, match="SEASHORE_DEFAULT_MODEL names none of the models in the store; there are a:1, b:2."):
+        shelf_of(tmp_path, "a:1", "b:2").find(None)
+
+
+def test_an_empty_store_says_which_setting_names_it(tmp_path: Path) -> None:
+    with pytest.raises(BadBundle, match="The model store holds no model. SEASHORE_MODEL_STORE says where it is."):
+        shelf_of(tmp_path / "nowhere").find(None)
+
+
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "notes" / "old").mkdir(parents=True)
+
+    assert [str(entry) for entry in shelf_of(tmp_path, "a:1").entries()] == ["a:1"]
+
+
+def test_a_bundle_is_loaded_once_however_many_ask_at_the_same_time(tmp_path: Path) -> None:
+    loads: list[str] = []
+    may_load = threading.Event()
+
+    def load(folder: Path) -> str:
+        may_load.wait(5)
+        loads.append(folder.name)
+        return folder.name
+
+    shelf_of(tmp_path, "a:1")
+    shelf = ModelShelf(tmp_path, None, load)
+    with ThreadPoolExecutor(4) as threads:
+        readings = [threads.submit(shelf.get, shelf.find(None)) for _ in range(4)]
+        may_load.set()
+
+    assert [reading.result() for reading in readings] == ["1"] * 4
+    assert loads == ["1"]
+    assert shelf.find(None).is_loaded
+
+
+def test_a_bundle_that_failed_is_not_tried_again(tmp_path: Path) -> None:
+    loads: list[str] = []
+
+    def fail(folder: Path) -> str:
+        loads.append(folder.name)
+        raise BadBundle("The graph's digest is not the manifest's.", log_detail="model.onnx")
+
+    shelf_of(tmp_path, "a:1")
+    shelf = ModelShelf(tmp_path, None, fail)
+    for _ in range(2):
+        with pytest.raises(BadBundle, match="The graph's digest is not the manifest's.") as failure:
+            shelf.get(shelf.find(None))
+        assert failure.value.log_detail == "model.onnx"
+
+    assert loads == ["1"]
