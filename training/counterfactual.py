@@ -110,10 +110,9 @@ def _mirrored_wall(wall: Floats, num_rows: int, rng: np.random.Generator) -> Flo
     rows = np.arange(num_rows) - PLEURA_HALF_WIDTH_PX
     source = wall.shape[1] - 1 - _bounce(np.abs(rows), wall.shape[1])
     fade = np.exp(-np.maximum(rows, 0) / rng.uniform(40, 200)).astype(np.float32)
-    mirrored = wall[:, source] * fade[None, :, None]
-    return np.asarray(
-        cv2.GaussianBlur(mirrored.reshape(-1, mirrored.shape[2]), (0, 0), sigmaX=float(rng.uniform(0.3, 2.0)), sigmaY=0.01)
-    ).reshape(mirrored.shape)
+    mirrored = (wall[:, source] * fade[None, :, None]).astype(np.float32)
+    smear = float(rng.uniform(0.3, 2.0))
+    return np.stack([np.asarray(cv2.GaussianBlur(frame, (0, 0), sigmaX=smear, sigmaY=0.01), dtype=np.float32) for frame in mirrored])
 
 
 def _bounce(distance: NDArray[np.int64], length: int) -> NDArray[np.int64]:
@@ -174,7 +173,7 @@ def shift_rms(displacement: NDArray[np.floating], fps: float) -> float:
 
 def draw_pulse(num_frames: int, fps: float, rng: np.random.Generator) -> Floats:
     """Lung pulse: the heart shakes even a lung that does not slide, by a fraction of a pixel, 1-2 Hz, (T,). Both classes."""
-    rate_hz, amplitude = rng.uniform(1, 2), rng.choice([0.0, 0.0, rng.uniform(0.05, 0.35)])
+    rate_hz, amplitude = rng.uniform(1, 2), float(rng.choice([0.0, 0.0, float(rng.uniform(0.05, 0.35))]))
     return np.asarray(amplitude * np.sin(2 * np.pi * (np.arange(num_frames) / fps * rate_hz + rng.random())), dtype=np.float32)
 
 
@@ -239,6 +238,14 @@ def _tremor(num_frames: int, rng: np.random.Generator) -> Floats:
     steps = cv2.GaussianBlur(rng.normal(0, 1, (1, num_frames)), (0, 0), float(rng.uniform(1, 8)))[0]
     path = np.cumsum(steps * rng.uniform(0.2, 2.0))
     return np.asarray(path - path.mean(), dtype=np.float32)
+
+
+def tremble(strip: NDArray[np.uint8], rng: np.random.Generator) -> Floats:
+    """The whole strip moved along the pleura by a hand's tremor and a slow drift, (T, rows, columns)."""
+    num_frames, columns = len(strip), strip.shape[2]
+    sway = 4 * np.sin(2 * np.pi * (np.arange(num_frames) / num_frames * rng.uniform(0.3, 1.5) + rng.random()))
+    path = (_tremor(num_frames, rng) + sway).astype(np.float32)
+    return _move_along(strip.astype(np.float32), np.repeat(path[:, None], columns, axis=1))
 
 
 def _through_jpeg(frame: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:

@@ -1,12 +1,13 @@
 """An experiment: one TOML file that says everything a bundle is trained with. What is not in it is not a default somewhere.
 
-name = "pleura-resnet3d-18"      the bundle's
-version = "1.0.0"
+    name = "pleura-resnet3d-18"      the bundle's
+    version = "1.0.0"
+    [spec]                           how patches are made: service.cine.spec.InputSpec
+    [recipe]                         which examples are made: read by training.recipe
+    [fit]                            how the network is fitted
+    [fit.augment]                    what is changed on the way
 
-[spec]                           how patches are made: service.cine.spec.InputSpec
-[recipe]                         which examples are made: read by training.recipe
-[fit]                            how the network is fitted
-[fit.augment]
+Every key is read by somebody, and none is left out unless its field has a default.
 """
 
 import re

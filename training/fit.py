@@ -1,16 +1,19 @@
 """Fits a network to examples: patients of the validation part apart, the weights of lowest validation loss kept.
 
-out/
-  fit.json           what is fitted to what; a fit is only ever resumed as it began
-  validation.npy     indices of the examples that were judged on
-  curve.csv          one row an epoch: losses, AUROC in all and for each kind of counterfactual
-  best.ckpt          lowest validation loss
-  last.ckpt          after the last whole epoch; where a fit that was stopped goes on
+    out/
+      fit.json           what is fitted to what
+      validation.npy     indices of the examples that were judged on
+      curve.csv          one row an epoch: losses, AUROC in all and for each kind of counterfactual
+      best.ckpt          lowest validation loss
+      last.ckpt          after the last whole epoch
+
+A fit that was stopped goes on from its last whole epoch, as if it had not been stopped, and only as it began.
 """
 
 import hashlib
 import json
 import logging
+import signal
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -72,9 +75,8 @@ def fit(
         task = SlidingTask(settings, examples, parts)
         trainer = _trainer(settings, task, out, progress)
         resumed = out / LAST if (out / LAST).exists() else None
-        trainer.fit(task, *task.loaders(), ckpt_path=resumed, weights_only=True)
-    if trainer.interrupted:
-        raise FitError(f"The fit was stopped in epoch {trainer.current_epoch + 1}; the same call goes on from the last whole one.")
+        with _interruptible(trainer):
+            trainer.fit(task, *task.loaders(), ckpt_path=resumed, weights_only=True)
     _write_json(out / RECORD, record | {"finished": True})
     return out / BEST
 
@@ -187,6 +189,17 @@ def _differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
+    """Lightning answers Ctrl-C by leaving the process, and by ignoring the next one for good. Here it is an error to catch."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        signal.signal(signal.SIGINT, handler)
+        raise FitError(f"The fit was stopped in epoch {trainer.current_epoch}; the same call goes on from there.") from None
 
 
 @contextmanager

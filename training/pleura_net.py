@@ -125,19 +125,21 @@ def augment(sample: Sample, rng: np.random.Generator) -> tuple[Floats, Floats, B
     tilt = rng.normal(0, 0.02) * across * beams_out + rng.normal(0, 2) * across**2  # probe not square to the ribs
     y = np.arange(DEPTH_SAMPLES, dtype=np.float32)[:, None] / zoom + top + tilt[None, :]
     x = np.broadcast_to(at[None, :], y.shape).astype(np.float32)
-    mean, ridge, inside = (
-        cv2.remap(image, x, y.astype(np.float32), cv2.INTER_LINEAR, borderValue=0) for image in (sample.mean, sample.ridge, sample.inside)
-    )
+    mean, ridge, inside = (_warp(image, x, y.astype(np.float32)) for image in (sample.mean, sample.ridge, sample.inside))
     line = (np.interp(at, np.arange(num_beams), sample.line) - tilt - top) * zoom
     seen = np.interp(at, np.arange(num_beams), sample.is_visible.astype(np.float32)) > 0.5
     if rng.random() < 0.15:
         mean, ridge = _with_effusion(mean, ridge, line.astype(np.float32), rng)
-    mean = 255 * np.clip(mean / 255 * np.exp(rng.uniform(-0.4, 0.4)), 0, 1) ** np.exp(rng.uniform(-0.5, 0.5))  # gain, display map
-    mean *= 1 + 0.2 * rng.normal() * np.linspace(-1, 1, DEPTH_SAMPLES, dtype=np.float32)[:, None]  # depth gain
-    mean += rng.normal(0, rng.uniform(0, 5), mean.shape) * (inside > 0)
+    mapped = 255 * np.clip(mean / 255 * np.exp(rng.uniform(-0.4, 0.4)), 0, 1) ** np.exp(rng.uniform(-0.5, 0.5))  # gain, display map
+    mapped *= 1 + 0.2 * rng.normal() * np.linspace(-1, 1, DEPTH_SAMPLES, dtype=np.float32)[:, None]  # depth gain
+    mapped += rng.normal(0, rng.uniform(0, 5), mean.shape) * (inside > 0)
     ridge = ridge * np.exp(rng.uniform(-0.3, 0.3))
-    pixels = net_input(np.maximum(mean, 0).astype(np.float32), ridge.astype(np.float32), inside)
+    pixels = net_input(np.maximum(mapped, 0).astype(np.float32), ridge.astype(np.float32), inside)
     return pixels, line.astype(np.float32), seen & (line > 1) & (line < DEPTH_SAMPLES - 2)
+
+
+def _warp(image: Floats, x: Floats, y: Floats) -> Floats:
+    return np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR, borderValue=0), dtype=np.float32)
 
 
 def _with_effusion(mean: Floats, ridge: Floats, line: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -154,7 +156,8 @@ def fit(samples: list[Sample], phantoms: list[Sample], *, steps: int, seed: int,
     """Train. The loss is the cross-entropy of the depth on beams where pleura is seen, and of whether it is seen on all."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    net = PleuraNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = PleuraNet()
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
     chance = np.array([sample.weight for sample in samples])
@@ -167,13 +170,14 @@ def fit(samples: list[Sample], phantoms: list[Sample], *, steps: int, seed: int,
             for _ in range(batch)
         ]
         loss = _loss(net, drawn, rng)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         optimiser.zero_grad()
         schedule.step()
         if step % 100 == 0:
             print(f"step {step}/{steps}  loss {loss.item():.3f}", flush=True)
-    return net.eval()
+    net.eval()
+    return net
 
 
 def _loss(net: PleuraNet, drawn: list[Sample], rng: np.random.Generator) -> Tensor:

@@ -10,7 +10,7 @@ from pydicom.uid import HEVCM10P51, HEVCMP51, MPEGTransferSyntaxes
 
 from service.cine.clip import DecodeLimits
 from service.cine.dicom_object import DicomObject, Timing, check_modality, echo_region, frame_timing, locate
-from service.cine.dicom_pixels import Pixels, fragments, pixel_layout
+from service.cine.dicom_pixels import JpegPixels, Pixels, fragments, pixel_layout
 from service.cine.ffmpeg import FFmpegSource
 from service.cine.sniff import HEAD_BYTES, Film, sniff
 from service.cine.survey import ASSUMED_FPS, DAMAGED, Damaged, Header, Picture, Source, check_size, too_long
@@ -81,13 +81,13 @@ def _header(located: DicomObject, timing: Timing, warnings: tuple[str, ...]) -> 
 
 @dataclass(frozen=True, slots=True)
 class DicomPicture:
-    pixels: Pixels
+    pixels: Pixels | JpegPixels
     time_s: float | None
     shown_s: float | None
 
     @property
     def size(self) -> tuple[int, int]:
-        return self.pixels.stored.shape[1], self.pixels.stored.shape[0]
+        return self.pixels.size
 
     def grey(self) -> NDArray[np.uint8]:
         return self.pixels.grey()

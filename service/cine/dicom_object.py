@@ -69,6 +69,8 @@ class DicomObject:
     dataset: Dataset
     value_at: int | None
     """Byte at which the value of Pixel Data begins; None when there is none."""
+    pixel_vr: str
+    """"OB" or "OW": old big-endian writers swap the bytes of 8-bit pixels in pairs when they call them OW."""
 
     @contextmanager
     def pixel_data(self) -> Iterator[BinaryIO]:
@@ -119,10 +121,10 @@ def locate(data: bytes | Path) -> DicomObject:
             stop_when=lambda tag, vr, length: tag >= _PIXEL_DATA,
             specific_tags=_TAGS,
         )
-        value_at = _value_of_pixel_data(file, transfer_syntax)
+        value_at, pixel_vr = _pixel_data_element(file, transfer_syntax)
     if not has_preamble and "Modality" not in dataset and "Rows" not in dataset:
         raise UnsupportedFormat(f"This is not a clip of a known kind. {ACCEPTED} clips can be read.")
-    return DicomObject(data, transfer_syntax, dataset, value_at)
+    return DicomObject(data, transfer_syntax, dataset, value_at, pixel_vr)
 
 
 def _at_meta(file: BinaryIO) -> bool:
@@ -149,11 +151,19 @@ def unsupported_syntax(transfer_syntax: UID) -> UnsupportedFormat:
     return UnsupportedFormat(f"The DICOM object is in the transfer syntax {transfer_syntax.name}, which cannot be read.")
 
 
-def _value_of_pixel_data(file: BinaryIO, transfer_syntax: UID) -> int | None:
-    """Where the value begins, when `file` stands before an element. PS3.5 7.1: 8 bytes without a VR, 12 with the VRs OB and OW."""
-    start = file.read(8 if transfer_syntax.is_implicit_VR else 12)
+def _pixel_data_element(file: BinaryIO, transfer_syntax: UID) -> tuple[int | None, str]:
+    """Where its value begins, and its VR; `file` stands before the element.
+
+    PS3.5 7.1: the header has 12 bytes with a VR of OB or OW, else 8. The bytes are believed, and not the transfer syntax: pydicom, too,
+    reads objects that wrongly leave their VRs out.
+    """
+    start = file.read(12)
     tag = b"\xe0\x7f\x10\x00" if transfer_syntax.is_little_endian else b"\x7f\xe0\x00\x10"
-    return file.tell() if len(start) >= 8 and start[:4] == tag else None
+    if len(start) < 8 or start[:4] != tag:
+        return None, "OW"
+    if start[4:8] in (b"OB\x00\x00", b"OW\x00\x00"):
+        return file.tell(), start[4:6].decode()
+    return file.tell() - len(start) + 8, "OW"
 
 
 # What it is, and when its frames were taken

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_fragments
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
-from pydicom.uid import UID, RLELossless
+from pydicom.uid import UID, JPEGBaseline8Bit, RLELossless
 
 from service.cine.dicom_object import DicomObject, guarded, number, text, unsupported_syntax
 from service.errors import UnreadableClip
@@ -20,10 +20,12 @@ _IMAGE_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  ")  # J
 
 
 def fragments(file: BinaryIO) -> Iterator[bytes]:
-    """Without the Basic Offset Table, which is the first item (PS3.5 A.4); up to where the items break off."""
+    """The items of Pixel Data without the Basic Offset Table, which is the first (PS3.5 A.4); up to where they break off."""
     try:
         items = generate_fragments(file)
-        next(items, None)
+        first = next(items, b"")
+        if first.startswith(_IMAGE_STARTS):  # some writers leave the table out
+            yield first
         yield from items
     except ValueError:
         return
@@ -65,12 +67,17 @@ class Layout:
         if pending:
             yield b"".join(pending)
 
-    def decode(self, coded: bytes) -> "Pixels | None":
+    def decode(self, coded: bytes) -> "Pixels | JpegPixels | None":
         """None when the frame is damaged."""
-        encapsulated = self.transfer_syntax.is_encapsulated
-        if encapsulated and not self._fits(coded):
+        if not self.transfer_syntax.is_encapsulated:
+            return self._decode(coded)
+        if not self._fits(coded):
             return None
-        source = encapsulate([coded], has_bot=False) if encapsulated else coded
+        if self.transfer_syntax == JPEGBaseline8Bit and self.options["photometric_interpretation"] in _JPEG_AS_CODED:
+            return _decode_jpeg(coded)
+        return self._decode(encapsulate([coded], has_bot=False))
+
+    def _decode(self, source: bytes) -> "Pixels | None":
         try:
             with guarded():
                 stored, properties = get_decoder(self.transfer_syntax).as_array(source, index=0, raw=True, **self.options)
@@ -95,7 +102,7 @@ def pixel_layout(located: DicomObject) -> Layout:
         "photometric_interpretation": photometric,
         "number_of_frames": 1,
         "pixel_keyword": "PixelData",
-        "pixel_vr": "OW" if options["bits_allocated"] > 8 else "OB",
+        "pixel_vr": located.pixel_vr,
     }
     palette = _palette(dataset, options["bits_allocated"]) if photometric == "PALETTE COLOR" else None
     return Layout(located.transfer_syntax, pixel_options, palette, _native_frame_bytes(options, photometric))
@@ -139,6 +146,41 @@ def _palette(dataset: Dataset, bits: int) -> NDArray[np.uint8]:
     return (table >> 8).astype(np.uint8) if table.dtype.itemsize > 1 else table.astype(np.uint8)
 
 
+# The commonest syntax of ultrasound. OpenCV reads it to the same grey levels as GDCM, in a fifth of the time (0.9 ms and 6.3 ms for
+# 640 x 480 in colour), because it leaves out the colours where only luma is wanted.
+_JPEG_AS_CODED = ("MONOCHROME2", "YBR_FULL", "YBR_FULL_422")
+
+
+@dataclass(frozen=True, slots=True)
+class JpegPixels:
+    """One frame of a JPEG stream that is grey, or luma and two colours."""
+
+    coded: bytes
+    luma: NDArray[np.uint8]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.luma.shape[1], self.luma.shape[0]
+
+    def grey(self) -> NDArray[np.uint8]:
+        return self.luma
+
+    def rgb(self) -> NDArray[np.uint8]:
+        colours = _imdecode(self.coded, cv2.IMREAD_COLOR_RGB)
+        return colours if colours is not None else np.repeat(self.luma[..., None], 3, axis=2)
+
+
+def _decode_jpeg(coded: bytes) -> JpegPixels | None:
+    """OpenCV fills up a cut-off frame with grey; only one with its end is whole."""
+    luma = _imdecode(coded, cv2.IMREAD_GRAYSCALE) if coded.rstrip(b"\x00").endswith(b"\xff\xd9") else None
+    return JpegPixels(coded, luma) if luma is not None else None
+
+
+def _imdecode(coded: bytes, colours: int) -> NDArray[np.uint8] | None:
+    decoded = cv2.imdecode(np.frombuffer(coded, np.uint8), colours | cv2.IMREAD_IGNORE_ORIENTATION)
+    return None if decoded is None else np.asarray(decoded, dtype=np.uint8)
+
+
 @dataclass(frozen=True, slots=True)
 class Pixels:
     """One frame as stored: (H, W) or (H, W, 3), in the colours its photometric interpretation names."""
@@ -148,6 +190,10 @@ class Pixels:
     palette: NDArray[np.uint8] | None
     bits: int
     signed: bool
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.stored.shape[1], self.stored.shape[0]
 
     def grey(self) -> NDArray[np.uint8]:
         if self.photometric.startswith("MONOCHROME"):
@@ -160,7 +206,7 @@ class Pixels:
         if self.photometric.startswith("MONOCHROME"):
             return np.asarray(cv2.cvtColor(self._monochrome(), cv2.COLOR_GRAY2RGB), dtype=np.uint8)
         if self.palette is not None:
-            return np.ascontiguousarray(self.palette[self.stored])
+            return np.asarray(self.palette[self.stored], dtype=np.uint8)
         if self.photometric.startswith("YBR_FULL"):
             # PS3.3 C.7.6.3.1.2: full range BT.601, as in JPEG; OpenCV wants Y Cr Cb.
             return np.asarray(cv2.cvtColor(np.ascontiguousarray(self._bytes()[..., [0, 2, 1]]), cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
@@ -168,15 +214,15 @@ class Pixels:
 
     def _monochrome(self) -> NDArray[np.uint8]:
         grey = self._bytes()
-        return np.ascontiguousarray(255 - grey if self.photometric == "MONOCHROME1" else grey)
+        return np.asarray(255 - grey if self.photometric == "MONOCHROME1" else grey, dtype=np.uint8, order="C")
 
     def _bytes(self) -> NDArray[np.uint8]:
         """All stored bits onto 0..255. Windows (0028,1050) are for the eye and are not applied."""
         if self.bits == 8 and not self.signed:
-            return self.stored.astype(np.uint8, copy=False)
+            return np.asarray(self.stored, dtype=np.uint8)
         lowest = 2 ** (self.bits - 1) if self.signed else 0
         share = (self.stored.astype(np.float32) + lowest) / (2**self.bits - 1)
-        return np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
+        return np.asarray(np.rint(255 * np.clip(share, 0, 1)), dtype=np.uint8)
 
 
 def _coded_size(coded: bytes) -> tuple[int, int] | None:

@@ -212,15 +212,27 @@ def find_lung_point(evidence: Evidence, calibration: Calibration) -> float | Non
     Both sides need two columns; one must speak for sliding and the other against, and the contrast must be larger than
     two unlike stretches of one lung show.
     """
-    columns = np.arange(len(evidence.interspace))
-    logits = np.array([_or_nan(summarise(evidence, columns=np.array([k])), calibration) for k in columns])
-    seen = np.flatnonzero(np.isfinite(logits))
-    best, where = 0.0, None
-    for split in range(2, len(seen) - 1):
-        left, right = np.median(logits[seen[:split]]), np.median(logits[seen[split:]])
-        if abs(left - right) > best and min(left, right) < 0 < max(left, right):
-            best, where = float(abs(left - right)), float((seen[split - 1] + seen[split]) / 2)
-    return where if best >= calibration.lung_point_contrast else None
+    found = contrasts(evidence, calibration)
+    if found.max(initial=0.0) < calibration.lung_point_contrast:
+        return None
+    return float(found.argmax()) + 0.5
+
+
+def contrasts(evidence: Evidence, calibration: Calibration) -> Floats:
+    """Difference in logit between what lies left and right of each border between columns k and k + 1, (K - 1,).
+
+    0 where a side has fewer than two columns, or where both sides speak for the same.
+    """
+    count = len(evidence.interspace)
+    logits = np.array([_or_nan(summarise(evidence, columns=np.array([k])), calibration) for k in range(count)])
+    found = np.zeros(max(count - 1, 0))
+    for k in range(count - 1):
+        left, right = logits[: k + 1], logits[k + 1 :]
+        left, right = left[np.isfinite(left)], right[np.isfinite(right)]
+        if min(len(left), len(right)) >= 2:
+            a, b = float(np.median(left)), float(np.median(right))
+            found[k] = abs(a - b) if min(a, b) < 0 < max(a, b) else 0.0
+    return found
 
 
 def _or_nan(summary: Summary, calibration: Calibration) -> float:

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     UID,
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
@@ -81,6 +82,14 @@ def bare(made: Dataset, implicit: bool) -> bytes:
 
 def native(frames: Frames | None = None, transfer_syntax: UID = ExplicitVRLittleEndian, **elements: Any) -> bytes:
     return file_of(dataset(frames, **elements), transfer_syntax)
+
+
+def without_vrs(frames: Frames) -> bytes:
+    """Compressed, and yet with the data set in Implicit VR, which the standard forbids and some writers do."""
+    made = dataset(frames, PixelData=encapsulate([jpeg_coder(frame) for frame in frames], has_bot=False))
+    head = jpeg_baseline(frames)
+    made["PixelData"].VR, made["PixelData"].is_undefined_length = "OB", True
+    return head[: 132 + 12 + int.from_bytes(head[140:144], "little")] + bare(made, implicit=True)
 
 
 # Colour models
@@ -244,8 +253,7 @@ def of_modality(modality: str) -> bytes:
 
 
 def deflated() -> bytes:
-    """Only its transfer syntax says so: nothing may try to inflate it."""
-    return native().replace(b"1.2.840.10008.1.2.1\x00", b"1.2.840.10008.1.2.1.99", 1)
+    return native(texture(4), DeflatedExplicitVRLittleEndian)
 
 
 def bomb(side_px: int) -> bytes:

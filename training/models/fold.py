@@ -54,7 +54,7 @@ def fold_grey(model: ResNet3D) -> ResNet3D:
     stem = folded.stem[0]
     assert isinstance(stem, SameConv3d)
     folded.channels = 1
-    folded.normalise = Normalise(1, mean, scale)
+    folded.normalise = Normalise(1, mean, scale).to(stem.weight)
     summed = SameConv3d(1, stem.out_channels, stem.kernel_size[0], stem.stride[0])
     summed.weight = nn.Parameter(stem.weight.detach().sum(dim=1, keepdim=True))
     summed.bias = stem.bias
