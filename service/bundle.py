@@ -143,7 +143,7 @@ def resolve(store: Path, model: str | None, *, default: str | None = None) -> Pa
         raise BadBundle("The model store holds no model.")
     if model is None and default is None and len({name for name, _ in known}) > 1:
         raise BadBundle(f"The model store holds more than one model and none is the default; there are {_listed(known)}.")
-    wanted = model or default or known[0][0]
+    wanted = next(name for name in (model, default, known[0][0]) if name is not None)
     name, has_version, version = wanted.partition(":")
     for entry in known:
         if entry[0] == name and (not has_version or entry[1] == version):

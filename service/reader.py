@@ -17,6 +17,7 @@ from service.cine.decode import DEFAULT_LIMITS, open_clip
 from service.errors import BadBundle, OperatorError, UnknownModel
 from service.evidence.overlay import annotate
 from service.findings import Analysis, Arrays
+from service.loading import load_model
 from service.model import LoadedModel
 from service.options import quoted
 from service.pipeline import Options, Progress, analyse
@@ -191,6 +192,4 @@ class ClipReader:
 
 
 def _load(bundle: Path, device: str) -> LoadedModel:
-    from service.model import load_model
-
     return load_model(bundle, device)

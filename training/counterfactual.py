@@ -147,7 +147,7 @@ def draw_slide(num_frames: int, num_columns: int, fps: float, rng: np.random.Gen
         phase = rng.random()
         breath = 0.5 - 0.5 * np.cos(2 * np.pi * (time_s * rate_hz + phase))
         breath = breath ** rng.choice([1.0, 1.0, 2.0, 3.0])
-        amplitude = np.exp(rng.uniform(*np.log(SLIDE_AMPLITUDE_PX)))
+        amplitude = float(np.exp(rng.uniform(*np.log(SLIDE_AMPLITUDE_PX))))
         displacement = rng.choice([-1, 1]) * amplitude * (breath - breath.mean())
         if shift_rms(displacement, fps) >= MIN_SLIDE_RMS_PX:
             break
@@ -156,7 +156,7 @@ def draw_slide(num_frames: int, num_columns: int, fps: float, rng: np.random.Gen
     across = 1 + rng.uniform(-0.3, 0.3) * np.linspace(-1, 1, num_columns)
     if rng.random() < 0.25:
         across = across * _one_side(num_columns, rng)
-    return (displacement[:, None] * across[None, :]).astype(np.float32)
+    return np.asarray(displacement[:, None] * across[None, :], dtype=np.float32)
 
 
 def _one_side(num_columns: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -212,11 +212,11 @@ def draw_finish(shape: tuple[int, ...], rng: np.random.Generator) -> Callable[[S
     num_frames, rows, columns = shape
     drift = _tremor(num_frames, rng) if rng.random() < 0.5 else np.zeros(num_frames, np.float32)
     gamma, gain = np.exp(rng.uniform(-0.35, 0.35)), np.exp(rng.uniform(-0.3, 0.3))
-    persistence = float(rng.choice([0.0, 0.0, rng.uniform(0.1, 0.6)]))
-    noise_level, grain = float(rng.choice([0.0, rng.uniform(0.5, 7.0)])), float(rng.uniform(0.5, 1.5))
+    persistence = float(rng.choice([0.0, 0.0, float(rng.uniform(0.1, 0.6))]))
+    noise_level, grain = float(rng.choice([0.0, float(rng.uniform(0.5, 7.0))])), float(rng.uniform(0.5, 1.5))
     noise = rng.normal(0, 1, shape).astype(np.float32)
     hold = int(rng.choice([1, 1, 1, 2, 3]))
-    quality = int(rng.choice([0, rng.integers(35, 95)]))
+    quality = int(rng.choice([0, int(rng.integers(35, 95))]))
 
     def finish(window: StripWindow) -> StripWindow:
         strip = _move_along(window.strip.astype(np.float32), np.repeat(drift[:, None], columns, axis=1))

@@ -151,6 +151,14 @@ def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:
         raise ExperimentError(f"In {where or 'the experiment'}: {error}") from None
 
 
+def with_changes(settings: T, where: str, **given: object) -> T:
+    """The settings with what was given (not None) in its place, checked as if it stood in the file. Raises: ExperimentError."""
+    changes = {name: value for name, value in given.items() if value is not None}
+    asked = {column.name: getattr(settings, column.name) for column in fields(settings)}  # type: ignore[arg-type]
+    hints = get_type_hints(type(settings))
+    return type(settings)(**(asked | {name: _value(hints[name], value, _key(where, name)) for name, value in changes.items()}))
+
+
 def _key(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
 

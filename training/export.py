@@ -24,10 +24,11 @@ LOGIT_TOLERANCE = 1e-4
 GRADIENT_TOLERANCE = 1e-4
 """Greatest length of the difference of a patch's gradients, in lengths of torch's gradient."""
 KINK_TOLERANCE = 0.05
-"""The same for the few patches that may miss the first one: a patch where some ReLU's input is zero to float32's last digit, or two
-cells of a pooling window are equal to it, has two gradients, and rounding picks one. About 1 random patch in 50 (measured)."""
+"""The same for the few patches that may miss the first one. Where a ReLU's input is zero to float32's last digit, or two cells of a
+pooling window are equal to it, there are two gradients and rounding picks one: in 4 of 100 random patches of 60x30x30, 15 of 100 of
+60x90x90, by up to 0.01 (measured). An adjoint that is wrong is wrong in every patch."""
 _CHECKED_PATCHES = 8
-_KINKS_ALLOWED = 2
+_KINKS_ALLOWED = 4
 
 _ENGINES = ("onnx-cpu", "openvino")
 
@@ -85,9 +86,11 @@ def _compare(engine: Engine, patches: NDArray[np.uint8], logits: NDArray[np.floa
     for name, given in (("model.onnx", plain), ("saliency.onnx", beside)):
         if not np.all(np.abs(given - logits) <= tolerated):
             raise ExportDisagrees(f"{engine.device} and torch differ by {np.abs(given - logits).max():.2g} in a logit of {name}.")
-    errors = gradient_errors(exact, gradients)
-    if np.sum(errors > GRADIENT_TOLERANCE) > _KINKS_ALLOWED or errors.max() > KINK_TOLERANCE:
-        raise ExportDisagrees(f"{engine.device} and torch differ by {errors.max():.2g} of a gradient's length.")
+    errors = np.sort(gradient_errors(exact, gradients))
+    away_from_kinks, worst = errors[-1 - _KINKS_ALLOWED], errors[-1]
+    if not (away_from_kinks <= GRADIENT_TOLERANCE and worst <= KINK_TOLERANCE):
+        error = worst if away_from_kinks <= GRADIENT_TOLERANCE else away_from_kinks
+        raise ExportDisagrees(f"{engine.device} and torch differ by {error:.2g} of a gradient's length.")
 
 
 def gradient_errors(given: NDArray[np.float32], expected: NDArray[np.float32]) -> NDArray[np.float32]:

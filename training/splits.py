@@ -8,7 +8,14 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from service.manifest import LabelledClip, Manifest
+
 Indices = NDArray[np.intp]
+CLIP_PARTS = {"train": 0.7, "validation": 0.15, "test": 0.15}
+
+
+class SplitError(ValueError):
+    """These patients cannot be split as asked."""
 
 
 class PatientInTwoParts(AssertionError):
@@ -27,7 +34,7 @@ def split_by_patient(
     """Deal the items, one patient each, to named parts: {"train": 0.8, "validation": 0.2} -> indices of each part, rising.
 
     Fractions are shares of the *patients*, and each part gets at least one. `strata` (one for each item: its label, its
-    source) are spread evenly over the parts as far as whole patients allow. Raises: ValueError when it cannot be done.
+    source) are spread evenly over the parts as far as whole patients allow. Raises: SplitError when it cannot be done.
     """
     _check_fractions(fractions)
     _check_patients(patients, strata)
@@ -40,12 +47,29 @@ def split_by_patient(
 def folds_by_patient(patients: Sequence[str], *, num_folds: int, seed: int, strata: Sequence[str] | None = None) -> list[Fold]:
     """Every item is tested on in exactly one fold, by a model that never saw its patient."""
     if num_folds < 2:
-        raise ValueError(f"Cross-validation needs at least 2 folds; {num_folds} was asked for.")
+        raise SplitError(f"Cross-validation needs at least 2 folds; {num_folds} was asked for.")
     tests = split_by_patient(patients, fractions={str(k): 1 / num_folds for k in range(num_folds)}, seed=seed, strata=strata)
     folds = [Fold(train=np.setdiff1d(np.arange(len(patients)), test), test=test) for test in tests.values()]
     for fold in folds:
         check_no_patient_twice(patients, {"train": fold.train, "test": fold.test})
     return folds
+
+
+def deal_clips(manifest: Manifest, *, seed: int) -> dict[str, tuple[LabelledClip, ...]]:
+    """Clips to "train", "validation" (calibrated on) and "test" (judged on): as the manifest's split column says, else 70:15:15.
+
+    Raises: SplitError when the column is filled only in part, or says something else, or the patients are too few.
+    """
+    stated = [clip.split for clip in manifest]
+    if any(stated):
+        wrong = [clip.row for clip in manifest if clip.split not in CLIP_PARTS]
+        if wrong:
+            names = ", ".join(CLIP_PARTS)
+            raise SplitError(f"Row {wrong[0]}: the split is not one of {names}. Fill the column in every row, or in none.")
+        return {name: tuple(clip for clip in manifest if clip.split == name) for name in CLIP_PARTS}
+    strata = [f"{clip.label} {clip.source}" for clip in manifest]
+    parts = split_by_patient(manifest.patients, fractions=CLIP_PARTS, seed=seed, strata=strata)
+    return {name: tuple(manifest.clips[i] for i in part) for name, part in parts.items()}
 
 
 def check_no_patient_twice(patients: Sequence[str], parts: Mapping[str, Indices]) -> None:
@@ -60,15 +84,15 @@ def check_no_patient_twice(patients: Sequence[str], parts: Mapping[str, Indices]
 def _check_fractions(fractions: Mapping[str, float]) -> None:
     if not fractions or min(fractions.values()) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
         given = ", ".join(f"{name} {fraction:g}" for name, fraction in fractions.items()) or "none"
-        raise ValueError(f"The parts of a split must be above 0 and add up to 1; found {given}.")
+        raise SplitError(f"The parts of a split must be above 0 and add up to 1; found {given}.")
 
 
 def _check_patients(patients: Sequence[str], strata: Sequence[str] | None) -> None:
     if strata is not None and len(strata) != len(patients):
-        raise ValueError(f"There are {len(patients)} items and {len(strata)} strata; one an item is needed.")
+        raise SplitError(f"There are {len(patients)} items and {len(strata)} strata; one an item is needed.")
     nameless = sum(not patient for patient in patients)
     if nameless:
-        raise ValueError(f"{nameless} of {len(patients)} items have no patient; without one they cannot be kept apart.")
+        raise SplitError(f"{nameless} of {len(patients)} items have no patient; without one they cannot be kept apart.")
 
 
 def _in_strata(patients: Sequence[str], strata: Sequence[str] | None, generator: np.random.Generator) -> list[str]:
@@ -89,7 +113,7 @@ def _in_strata(patients: Sequence[str], strata: Sequence[str] | None, generator:
 def _deal(ordered: Sequence[str], fractions: Mapping[str, float]) -> dict[str, str]:
     """Each patient goes to the part that is furthest behind its share: any run of patients is shared out alike, to within one."""
     if len(ordered) < len(fractions):
-        raise ValueError(f"{len(ordered)} patients cannot be split into {len(fractions)} parts; each needs at least one.")
+        raise SplitError(f"{len(ordered)} patients cannot be split into {len(fractions)} parts; each needs at least one.")
     given = dict.fromkeys(fractions, 0)
     dealt = {}
     for turn, patient in enumerate(ordered, start=1):

@@ -10,7 +10,7 @@ from pydicom.uid import HEVCM10P51, HEVCMP51, MPEGTransferSyntaxes
 
 from service.cine.clip import DecodeLimits
 from service.cine.dicom_object import DicomObject, Timing, check_modality, echo_region, frame_timing, locate
-from service.cine.dicom_pixels import JpegPixels, Pixels, fragments, pixel_layout
+from service.cine.dicom_pixels import LumaJpeg, Pixels, fragments, pixel_layout
 from service.cine.ffmpeg import FFmpegSource
 from service.cine.sniff import HEAD_BYTES, Film, sniff
 from service.cine.survey import ASSUMED_FPS, DAMAGED, Damaged, Header, Picture, Source, check_size, too_long
@@ -81,7 +81,7 @@ def _header(located: DicomObject, timing: Timing, warnings: tuple[str, ...]) -> 
 
 @dataclass(frozen=True, slots=True)
 class DicomPicture:
-    pixels: Pixels | JpegPixels
+    pixels: Pixels | LumaJpeg
     time_s: float | None
     shown_s: float | None
 

@@ -100,9 +100,11 @@ def guarded() -> Iterator[None]:
         warnings.simplefilter("ignore")  # their texts quote values
         try:
             yield
-        except (SeashoreError, OSError, MemoryError):
+        except (SeashoreError, MemoryError):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno is not None:  # the disk's; pydicom's own have no number
+                raise
             raise UnreadableClip(
                 "The DICOM object is damaged or cut off: its description of the frames could not be read.", log_detail=type(error).__name__
             ) from error

@@ -24,6 +24,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class FFmpegSource:
             # One thread: frame threads make the concealment of a damaged stream depend on chance, and two walks must be equal. Over
             # 90 clips two or four threads took as long (4.3 s), because requests share the cores.
             stream.codec_context.thread_count = 1
-            stream.codec_context.options = self._guards()
+            stream.codec_context.options = _guards(self._limits.max_pixels_per_frame)
             yield from self._decoded(opened, stream)
 
     def _decoded(self, opened: InputContainer, stream: VideoStream) -> Iterator[Picture | Damaged]:
@@ -91,16 +92,17 @@ class FFmpegSource:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[InputContainer, VideoStream]]:
-        with self._file() as file, _open(file, self._av_format, self._guards()) as opened:
+        with self._file() as file, _open(file, self._av_format, _guards(self._limits.max_pixels_per_frame)) as opened:
             yield opened, _clip_stream(opened)
 
     def _file(self) -> io.BufferedIOBase:
         # From a descriptor, so that FFmpeg never sees a name: it would take "concat:..." for a protocol and ".m3u8" for a playlist.
         return io.BytesIO(self._data) if isinstance(self._data, bytes) else open(os.open(self._data, os.O_RDONLY), "rb")
 
-    def _guards(self) -> dict[str, str]:
-        """Keeps a forged header from having FFmpeg allocate gigabytes while it probes."""
-        return {"max_pixels": str(max(self._limits.max_pixels_per_frame, 1))}
+
+def _guards(max_pixels: int) -> dict[str, str]:
+    """Keeps a forged header from having FFmpeg allocate gigabytes. Roomy, because it counts whole blocks, and small frames have few."""
+    return {"max_pixels": str(2 * max_pixels + 2**16)}
 
 
 def _open(file: io.BufferedIOBase, av_format: str, options: dict[str, str]) -> InputContainer:
@@ -249,15 +251,35 @@ def _rgb(frame: VideoFrame) -> NDArray[np.uint8]:
     """(H, W, 3) as stored."""
     if not _has_alpha(frame):
         return np.ascontiguousarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-    rgba = np.asarray(frame.to_ndarray(format="rgba"), dtype=np.uint8)
-    alpha = rgba[..., 3:]
-    if alpha.min() == 255:
-        return np.ascontiguousarray(rgba[..., :3])
-    return ((rgba[..., :3].astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
+    rgba = frame.to_ndarray(format="rgba")
+    rgb = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
+    alpha = cv2.extractChannel(rgba, 3)
+    if cv2.minMaxLoc(alpha)[0] < 255:
+        rgb = cv2.multiply(rgb, cv2.merge([alpha] * 3), scale=1 / 255)
+    return np.asarray(rgb, dtype=np.uint8)
 
 
 def _has_alpha(frame: VideoFrame) -> bool:
     return frame.format.name == "pal8" or any(component.is_alpha for component in frame.format.components)
+
+
+def decode_jpeg(coded: bytes, max_pixels: int) -> NDArray[Any] | None:
+    """One JPEG picture, lossless ones too, as its components were coded: (H, W) or (H, W, 3) of uint8 or uint16. None if damaged."""
+    decoder = VideoCodecContext.create("mjpeg", "r")
+    decoder.options = _guards(max_pixels)
+    try:
+        frames = [*decoder.decode(Packet(coded)), *decoder.decode(None)]
+        return None if len(frames) != 1 or frames[0].is_corrupt else _components(frames[0])
+    except (FFmpegError, ValueError):  # ValueError: PyAV's own, of pixels in a format it has no array for
+        return None
+
+
+def _components(frame: VideoFrame) -> NDArray[Any]:
+    """Colours in the order of the stream, whatever FFmpeg took them for."""
+    components = frame.to_ndarray()
+    if frame.format.name.startswith("bgr"):
+        return components[..., ::-1]
+    return np.moveaxis(components, 0, -1) if frame.format.name.startswith("yuv") else components
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,8 @@ def neighbour_mean(values: FloatArray) -> FloatArray:
     right = np.concatenate([values, gap], axis=1)[:, NEIGHBOUR_COLUMNS:]
     count = np.isfinite(left).astype(np.float32) + np.isfinite(right)
     total = np.nan_to_num(left) + np.nan_to_num(right)
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    mean: FloatArray = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return mean
 
 
 def measure_motion(
@@ -137,7 +138,7 @@ def _peaks(scores: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 
     def refine(low: FloatArray, high: FloatArray, inner: NDArray[np.bool_]) -> FloatArray:
         bend = low - 2 * peak + high
-        offset = np.divide(0.5 * (low - high), bend, out=np.zeros_like(bend), where=(bend < -1e-6) & inner)
+        offset: FloatArray = np.divide(0.5 * (low - high), bend, out=np.zeros_like(bend), where=(bend < -1e-6) & inner)
         return np.clip(offset, -0.5, 0.5)
 
     inner = (column > 0) & (column < width - 1)

@@ -36,6 +36,9 @@ MAX_STEP = 2
 MIN_LOG_PROBABILITY = -9.0
 NEAR_SAMPLES = 2
 """A beam's probability within this many samples of the line counts for it."""
+VISIBLE_LOGIT_RANGE = 3.0
+MIN_VISIBLE_LOGIT = -3.0
+MIN_MASS = 0.3
 MIN_INTERSPACE_SAMPLES = 8
 """One patch of 30 px at the published scale."""
 NUM_INPUTS = 5
@@ -74,12 +77,12 @@ class Beams:
 def find_pleura(overview: Overview, sector: Sector) -> Pleura | None:
     """The pleura of a clip; None when no stretch of it is to be seen."""
     beams = to_beams(overview, sector)
-    log_probability, is_visible = _run_net(net_input(beams.mean, beams.ridge, beams.inside))
+    log_probability, visible = _run_net(net_input(beams.mean, beams.ridge, beams.inside))
     path = best_path(np.maximum(log_probability, MIN_LOG_PROBABILITY))
-    interspaces = _runs(is_visible > 0)
+    mass = np.stack([_row(np.exp(log_probability), path + by) for by in range(-NEAR_SAMPLES, NEAR_SAMPLES + 1)])
+    interspaces = _interspaces(visible, mass.sum(axis=0))
     if not interspaces:
         return None
-    mass = np.stack([_row(np.exp(log_probability), path + by) for by in range(-NEAR_SAMPLES, NEAR_SAMPLES + 1)])
     fine = path + (mass * np.arange(-NEAR_SAMPLES, NEAR_SAMPLES + 1)[:, None]).sum(axis=0) / np.maximum(mass.sum(axis=0), 1e-6)
     chosen = np.concatenate([np.arange(*run) for run in interspaces])
     spacing = float(beams.depth_px[1] - beams.depth_px[0])
@@ -91,13 +94,24 @@ def find_pleura(overview: Overview, sector: Sector) -> Pleura | None:
     )
 
 
+def _interspaces(visible: FloatArray, mass: FloatArray) -> tuple[tuple[int, int], ...]:
+    """Where pleura is to be seen: nearly as plain as where it is plainest in this clip, and at a depth that is sure.
+
+    Relative, because a dim clip lowers the logit all along: a fixed limit missed every sixth clip of unseen sources.
+    """
+    plainest = float(np.percentile(visible, 90))
+    if plainest < MIN_VISIBLE_LOGIT:
+        return ()
+    return _runs((visible > plainest - VISIBLE_LOGIT_RANGE) & (mass > MIN_MASS))
+
+
 def to_beams(overview: Overview, sector: Sector) -> Beams:
     """Resample to beams: twice as fine as needed, then averaged, so that thin lines are not missed."""
     spacing = sector.depth_extent_px / DEPTH_SAMPLES
     width_px = (sector.lateral[1] - sector.lateral[0]) * sector.lateral_px(REFERENCE_DEPTH * sector.depth_extent_px)
     num_beams = max(16, round(width_px / spacing))
     fine_lateral = np.linspace(*sector.lateral, 2 * num_beams)
-    fine_depth = (np.arange(2 * DEPTH_SAMPLES) + 0.5) * spacing / 2
+    fine_depth = np.asarray((np.arange(2 * DEPTH_SAMPLES) + 0.5) * spacing / 2, dtype=np.float64)
     x, y = (a.astype(np.float32) for a in sector.to_frame(fine_lateral[None, :], fine_depth[:, None]))
     size = num_beams, DEPTH_SAMPLES
 
@@ -111,13 +125,13 @@ def to_beams(overview: Overview, sector: Sector) -> Beams:
         ridge=np.asarray(np.mean([_ridge(frame) for frame in frames], axis=0), dtype=np.float32),
         inside=halved(np.ones_like(overview.frames[0])),
         lateral=np.linspace(*sector.lateral, num_beams),
-        depth_px=(np.arange(DEPTH_SAMPLES) + 0.5) * spacing,
+        depth_px=np.asarray((np.arange(DEPTH_SAMPLES) + 0.5) * spacing, dtype=np.float64),
     )
 
 
 def _ridge(frame: FloatArray) -> FloatArray:
     smooth = cv2.GaussianBlur(frame, (0, 0), sigmaX=2.0, sigmaY=0.7)
-    line = cv2.blur(smooth, (1, 3))
+    line: FloatArray = np.asarray(cv2.blur(smooth, (1, 3)), dtype=np.float32)
     return np.maximum(line - np.maximum(_shifted(line, -4), _shifted(line, 4)), 0)
 
 
@@ -196,7 +210,7 @@ def pleura_in_region(overview: Overview, sector: Sector, region: tuple[Point, ..
     spacing = sector.depth_extent_px / (4 * DEPTH_SAMPLES)
     width_px = (sector.lateral[1] - sector.lateral[0]) * sector.lateral_px(REFERENCE_DEPTH * sector.depth_extent_px)
     lateral = np.linspace(*sector.lateral, max(16, round(width_px / (4 * spacing))))
-    depth = (np.arange(4 * DEPTH_SAMPLES) + 0.5) * spacing
+    depth = np.asarray((np.arange(4 * DEPTH_SAMPLES) + 0.5) * spacing, dtype=np.float64)
     x, y = (a.astype(np.float32) for a in sector.to_frame(lateral[None, :], depth[:, None]))
     covered = cv2.remap(inside, x, y, cv2.INTER_NEAREST, borderValue=0).astype(np.bool_)
     beams = np.flatnonzero(covered.any(axis=0))

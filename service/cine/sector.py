@@ -114,9 +114,9 @@ def _echo_mask(overview: Overview, region: EchoRegion | None) -> NDArray[np.bool
         inside[max(y0, 0) : y1, max(x0, 0) : x1] = 1
         candidate &= inside
     # Opening removes strokes of text and ruler ticks (2-4 px); closing bridges shadows and dark lung.
-    candidate = cv2.morphologyEx(candidate, cv2.MORPH_OPEN, _disc(5 * scale))
-    candidate = cv2.morphologyEx(candidate, cv2.MORPH_CLOSE, _disc(11 * scale))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(candidate)
+    opened = cv2.morphologyEx(candidate, cv2.MORPH_OPEN, _disc(5 * scale))
+    whole = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _disc(11 * scale))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(whole)
     if len(stats) < 2:
         return np.zeros(candidate.shape, np.bool_)
     sizes = stats[1:, cv2.CC_STAT_AREA]

@@ -133,6 +133,8 @@ class GraphEngine(ABC):
                 figures = graph.run(batch)
         except Exception as error:
             raise EngineFailed(f"{self.runtime} failed while it ran the model.", log_detail=repr(error)) from error
+        if any(len(figure) != len(batch) for figure in figures):
+            raise EngineFailed(f"{self.runtime} gave another number of answers than it was given patches.")
         if not np.isfinite(figures[0]).all():
             raise EngineFailed(f"The model gave logits that are not numbers on {self.device}.")
         return figures

@@ -21,11 +21,12 @@ class OnnxEngine(GraphEngine):
         saliency_onnx: Path,
         *,
         cuda: bool,
+        gpu: int = 0,
         conv_search: ConvSearch = "HEURISTIC",
         threads: int | None = None,
     ) -> None:
-        """`cuda`: on the first GPU, or EngineFailed; there is no silent way back to the CPU. `threads` (CPU) is the cores
-        this process may use unless it is given."""
+        """`cuda`: on the GPU of that number, or EngineFailed; there is no silent way back to the CPU.
+        `threads` (CPU) is the cores this process may use unless it is given."""
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when the library loads; it reports to Microsoft otherwise
         try:
             onnxruntime = import_module("onnxruntime")
@@ -33,6 +34,7 @@ class OnnxEngine(GraphEngine):
             raise EngineFailed("ONNX Runtime is not installed here.", log_detail=repr(error)) from error
         self._ort: Any = onnxruntime
         self._cuda = cuda
+        self._gpu = gpu
         self._threads = threads or available_cores()
         self._conv_search = conv_search
         if cuda:
@@ -43,7 +45,7 @@ class OnnxEngine(GraphEngine):
 
     @property
     def device(self) -> str:
-        return "cuda:0 (ONNX Runtime)" if self._cuda else "cpu (ONNX Runtime)"
+        return f"cuda:{self._gpu} (ONNX Runtime)" if self._cuda else "cpu (ONNX Runtime)"
 
     def _prepare_cuda(self) -> None:
         available = self._ort.get_available_providers()
@@ -69,7 +71,7 @@ class OnnxEngine(GraphEngine):
         if not self._cuda:
             return ["CPUExecutionProvider"]
         options = {
-            "device_id": 0,
+            "device_id": self._gpu,
             "cudnn_conv_algo_search": self._conv_search,
             "use_tf32": 0,  # TF32 keeps 10 bits of the mantissa: logits would differ from the CPU's by 1e-3
         }

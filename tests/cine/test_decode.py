@@ -273,6 +273,22 @@ def test_sound_and_cover_art_are_not_the_clip() -> None:
         assert clip.info.warnings == ()
 
 
+def test_frames_of_another_size_than_the_first_are_left_out_and_counted() -> None:
+    kind = EVERY_KIND["mpeg transport stream"]
+
+    clip = opened(encode(texture(20), **kind) + encode(texture(5, 96, 96), **kind))
+
+    assert (clip.info.num_frames, clip.info.width) == (20, 160)
+    assert "5 frames of another size than the first were left out." in clip.info.warnings
+    assert len(list(clip.rgb_frames())) == 20
+
+
+def test_pixels_that_are_not_square_are_said_so() -> None:
+    clip = opened(mp4(options={"x264-params": "sar=2/1", "crf": "5"}))
+
+    assert clip.info.warnings == ("The clip's pixels are not square (width : height = 2.00); it was read as stored.",)
+
+
 # Times
 
 
@@ -336,6 +352,15 @@ def test_a_clip_without_any_stamps_runs_at_the_nominal_rate() -> None:
 
 def test_a_clock_that_was_set_back_goes_on_from_the_frame_before() -> None:
     assert clock([90.0, 90.1, 0.0, 0.1]) == ([0, 0.1, 0.2, 0.3], 0)
+
+
+def test_joined_recordings_run_on() -> None:
+    one = encode(texture(20), **EVERY_KIND["mpeg transport stream"])
+
+    clip = opened(one + one)
+
+    assert clip.info.num_frames == 40
+    assert clip.info.times_s == pytest.approx(np.arange(40) / 30, abs=0.001)
 
 
 def test_a_pause_is_kept() -> None:

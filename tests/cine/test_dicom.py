@@ -79,6 +79,20 @@ def test_jpeg_baseline_in_colour_is_luma_and_two_colours() -> None:
     assert np.abs(rgb(clip) - COLOUR).mean() < 3
 
 
+def test_a_jfif_marker_says_luma_first_whatever_the_object_says() -> None:
+    said_rgb = opened(dicom.jpeg_baseline(COLOUR))
+
+    assert (grey(said_rgb) == grey(opened(dicom.jpeg_baseline(COLOUR, PhotometricInterpretation="YBR_FULL_422")))).all()
+
+
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL"])
+def test_jpeg_components_called_rgb_are_rgb_whatever_the_object_says(photometric: str) -> None:
+    clip = opened(dicom.jpeg_rgb(COLOUR, PhotometricInterpretation=photometric))
+
+    assert np.abs(rgb(clip) - COLOUR).max() <= 8
+    assert np.abs(grey(clip) - COLOUR_AS_GREY).max() <= 4
+
+
 def test_native_ybr_full() -> None:
     clip = opened(dicom.native(dicom.ybr(COLOUR), PhotometricInterpretation="YBR_FULL"))
 

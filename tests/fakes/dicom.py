@@ -4,10 +4,12 @@ import io
 import struct
 import tempfile
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import gdcm
 import numpy as np
@@ -136,6 +138,22 @@ def jpeg_coder(frame: Frames) -> bytes:
 
 def jpeg_baseline(frames: Frames | None = None, **elements: Any) -> bytes:
     return encapsulated(texture() if frames is None else frames, JPEGBaseline8Bit, jpeg_coder, **elements)
+
+
+def jpeg_rgb(frames: Frames, **elements: Any) -> bytes:
+    """JPEG whose three components are red, green and blue, and are called so."""
+    return encapsulated(frames, JPEGBaseline8Bit, _jpeg_rgb_coder, **elements)
+
+
+def _jpeg_rgb_coder(frame: Frames) -> bytes:
+    encoder = av.VideoCodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = frame.shape[1], frame.shape[0], "yuvj444p", Fraction(1, 30)
+    encoder.qmin, encoder.qmax = 1, 1
+    planes = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.moveaxis(frame, 2, 0)), format="yuvj444p")
+    coded = bytearray(b"".join(bytes(packet) for packet in [*encoder.encode(planes), *encoder.encode(None)]))
+    header, scan = coded.index(b"\xff\xc0"), coded.index(b"\xff\xda")
+    coded[header + 10 : header + 17 : 3] = coded[scan + 5 : scan + 10 : 2] = b"RGB"
+    return bytes(coded)
 
 
 def compressed_by_pydicom(frames: Frames, transfer_syntax: UID, **elements: Any) -> bytes:

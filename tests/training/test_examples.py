@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from service.cine.spec import InputSpec
-from training.examples import ExampleSet, ExamplesError, ExampleWriter, Origin, read_examples
+from training.examples import ExamplesError, ExampleSet, ExampleWriter, Origin, read_examples
 
 SPEC = InputSpec(
     fps=30,

@@ -11,7 +11,7 @@ from torch import nn
 
 from service.engine.select import open_engine
 from tests.training.test_models import net
-from training.export import ExportDisagrees, autograd, check, export, gradient_errors
+from training.export import KINK_TOLERANCE, ExportDisagrees, autograd, check, export, gradient_errors
 
 SHAPE = (2, 60, 30, 30)
 CPU_ENGINES = ("onnx-cpu", "openvino")
@@ -51,12 +51,14 @@ def test_the_graphs_take_and_give_what_the_service_expects(exported: Path) -> No
 @pytest.mark.parametrize("device", CPU_ENGINES)
 def test_each_engine_agrees_with_torch(model: nn.Module, exported: Path, device: str) -> None:
     engine = open_engine(exported / "model.onnx", exported / "saliency.onnx", device=device)
-    logits, gradients = autograd(model, patches(5))
-    beside, exact = engine.logits_and_gradients(patches(5).astype(np.float32))
+    logits, gradients = autograd(model, patches(20))
+    beside, exact = engine.logits_and_gradients(patches(20).astype(np.float32))
+    errors = np.sort(gradient_errors(exact, gradients))
 
-    assert np.abs(engine.logits(patches(5)) - logits).max() < 1e-4
+    assert np.abs(engine.logits(patches(20)) - logits).max() < 1e-4
     assert np.abs(beside - logits).max() < 1e-4
-    assert gradient_errors(exact, gradients).max() < 1e-4
+    assert errors[-4] < 1e-5  # three in twenty may lie on a kink
+    assert errors[-1] < KINK_TOLERANCE
 
 
 def test_the_gradient_says_how_the_logit_changes_with_a_grey_level(exported: Path) -> None:
@@ -78,9 +80,7 @@ def test_weights_are_in_a_file_once(exported: Path) -> None:
 
 
 def test_batch_norm_is_folded_and_convolutions_are_all_there_is_to_the_adjoint(exported: Path) -> None:
-    plain, saliency = (
-        Counter(node.op_type for node in onnx.load(exported / name).graph.node) for name in ("model.onnx", "saliency.onnx")
-    )
+    plain, saliency = (Counter(node.op_type for node in onnx.load(exported / name).graph.node) for name in ("model.onnx", "saliency.onnx"))
 
     # the stem, 16 in 8 blocks, 3 shortcuts that change shape; and the same again for the adjoint
     assert (plain["Conv"], saliency["Conv"]) == (20, 40)

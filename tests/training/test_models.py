@@ -1,5 +1,7 @@
 """The networks: the published sizes, TensorFlow's padding, normalisation inside, and the exact rewritings of them."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -59,7 +61,15 @@ def test_patches_of_every_published_size_give_one_logit_each(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("length", "kernel", "stride", "padding"),
-    [(60, 7, 2, (2, 3)), (15, 7, 2, (3, 3)), (30, 3, 2, (0, 1)), (15, 3, 2, (1, 1)), (8, 3, 1, (1, 1)), (8, 1, 2, (0, 0)), (1, 3, 2, (1, 1))],
+    [
+        (60, 7, 2, (2, 3)),
+        (15, 7, 2, (3, 3)),
+        (30, 3, 2, (0, 1)),
+        (15, 3, 2, (1, 1)),
+        (8, 3, 1, (1, 1)),
+        (8, 1, 2, (0, 0)),
+        (1, 3, 2, (1, 1)),
+    ],
 )
 def test_same_padding_puts_the_odd_zero_at_the_end(length: int, kernel: int, stride: int, padding: tuple[int, int]) -> None:
     assert same_padding(length, kernel, stride) == padding
@@ -100,6 +110,16 @@ def test_a_new_net_is_unsure() -> None:
     assert float(model(grey(8, 1, 12, 10, 10)).detach().abs().max()) < 10
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """On busy machines the threads of so small a net mostly wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_a_small_net_learns_sixteen_patches() -> None:
     """Half of them move by a pixel a frame, half stand still."""
     torch.manual_seed(0)

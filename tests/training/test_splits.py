@@ -1,11 +1,13 @@
 """Parts that share no patient."""
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from training.splits import PatientInTwoParts, check_no_patient_twice, folds_by_patient, split_by_patient
+from service.manifest import Label, LabelledClip, Manifest
+from training.splits import PatientInTwoParts, SplitError, check_no_patient_twice, deal_clips, folds_by_patient, split_by_patient
 
 THIRDS = {"train": 0.5, "validation": 0.25, "test": 0.25}
 
@@ -92,7 +94,7 @@ def test_a_patient_in_two_parts_is_counted_and_not_named() -> None:
 
 
 def test_what_cannot_be_split_is_refused() -> None:
-    with pytest.raises(ValueError, match="2 patients cannot be split into 3 parts; each needs at least one."):
+    with pytest.raises(SplitError, match="2 patients cannot be split into 3 parts; each needs at least one."):
         split_by_patient(["A", "B", "A"], fractions=THIRDS, seed=0)
     with pytest.raises(ValueError, match="must be above 0 and add up to 1; found train 0.8, test 0.1."):
         split_by_patient(["A", "B"], fractions={"train": 0.8, "test": 0.1}, seed=0)
@@ -102,3 +104,28 @@ def test_what_cannot_be_split_is_refused() -> None:
         split_by_patient(["A", "B"], fractions={"train": 0.5, "test": 0.5}, seed=0, strata=["x"])
     with pytest.raises(ValueError, match="Cross-validation needs at least 2 folds; 1 was asked for."):
         folds_by_patient(["A", "B"], num_folds=1, seed=0)
+
+
+def manifest(*splits: str) -> Manifest:
+    """One clip of one patient for each."""
+    return Manifest(tuple(LabelledClip(Path(f"{k}.mp4"), f"P{k}", Label.HEALTHY, split=split, row=k + 2) for k, split in enumerate(splits)))
+
+
+def test_clips_go_where_the_manifest_says() -> None:
+    dealt = deal_clips(manifest("train", "test", "train"), seed=0)
+
+    assert {name: [clip.row for clip in clips] for name, clips in dealt.items()} == {"train": [2, 4], "validation": [], "test": [3]}
+
+
+def test_clips_of_a_manifest_that_says_nothing_are_dealt_by_patient() -> None:
+    dealt = deal_clips(manifest(*[""] * 20), seed=0)
+
+    assert {name: len(clips) for name, clips in dealt.items()} == {"train": 14, "validation": 3, "test": 3}
+
+
+@pytest.mark.parametrize("splits", [("train", ""), ("train", "holdout")])
+def test_a_split_column_filled_in_part_or_otherwise_is_refused(splits: tuple[str, ...]) -> None:
+    with pytest.raises(
+        SplitError, match="Row 3: the split is not one of train, validation, test. Fill the column in every row, or in none."
+    ):
+        deal_clips(manifest(*splits), seed=0)

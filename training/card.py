@@ -1,0 +1,119 @@
+"""The model card: what a bundle was made from and how, what it is worth, what it must not be used for."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from service.cine.pooling import Calibration
+from service.manifest import LabelledClip
+from training.experiment import Experiment
+
+INTENDED = """Decision support for trained clinicians looking at a lung-ultrasound clip of one interspace or a few. It says whether the
+lung slides past the chest wall in this clip, how sure that is, and where. It is not a medical device and not for diagnosis."""
+
+LIMITS = """* **No clip with known absent sliding was used to train it or to measure it.** No public one is known to us. "Nothing slides" was made
+  from real video (controls below) and from phantoms. Its sensitivity for real absence is therefore unknown; we state none.
+* Absent sliding is not pneumothorax (one-lung intubation, pleurodesis, adhesions, apnoea, consolidation), and sliding here
+  does not exclude a pneumothorax elsewhere.
+* Healthy clips are weak positives: the lung was called healthy, nobody looked at sliding. A breath held in a short clip looks like absence.
+* Few patients, mostly convex probes, three hospitals and web collections; children, very obese patients and subcutaneous emphysema hardly at all.
+* The pleura finder errs where a fascia runs parallel above the pleura, on effusions and consolidations. Look at the line drawn."""
+
+
+def write_card(
+    experiment: Experiment, calibration: Calibration, figures: Mapping[str, Any], trained_on: list[LabelledClip], command: str
+) -> str:
+    """The text of MODEL_CARD.md."""
+    fit = experiment.fit
+    return "\n".join(
+        [
+            f"# {experiment.name} {experiment.version}",
+            "",
+            "## What it is for",
+            INTENDED,
+            "",
+            "## What it is",
+            f"{fit.model}, width {fit.width}, on patches {experiment.spec.patch_shape} (C T h w; bands {', '.join(experiment.spec.bands)}) at "
+            f"{experiment.spec.fps:g} fps, stabilised by the wall's own motion: {experiment.spec.stabilised}. The clip's probability is a logistic",
+            "regression on the network's pooled logit, that logit minus the wall's, the measured slide of lung past wall, and that slide",
+            "over wall past wall:",
+            "",
+            f"    logit = {calibration.intercept:+.2f} {calibration.model_logit:+.2f} model {calibration.model_past_wall:+.2f} model past wall "
+            f"{calibration.log_slide:+.2f} log slide {calibration.log_slide_past_wall:+.2f} log slide past wall",
+            "",
+            f"Present above {calibration.present_above:.2f}, absent below {calibration.absent_below:.2f}; no verdict when the clip's own wall scores above "
+            f"{calibration.wall_control_above:.2f} or a lung point is suspected.",
+            "",
+            "## How it was made",
+            "    " + command,
+            "",
+            f"Seed {fit.seed}, recipe {dict(experiment.recipe)}. Twins of real video that differ in an added slide alone (locked, mirror, wall),",
+            "the clips' own chest walls, and pairs of phantoms; see `training/counterfactual.py`.",
+            "",
+            "## What it is worth",
+            *_controls(figures["controls"]),
+            "",
+            *_verdicts(figures["verdicts"]),
+            "",
+            *_others(figures),
+            "",
+            "## What it does not know",
+            LIMITS,
+            "",
+            "## Data and attribution",
+            "Real clips, all CC BY, from the public collection github.com/jannisborn/covid19_ultrasound (Born et al. 2021, doi:10.3390/app11020672);",
+            "who made each clip is said in that collection's metadata. The list with checksums is `training/experiments/clips_cc_by.csv`.",
+            "",
+            *_attribution(trained_on),
+            "",
+            "Phantoms are made by `training/phantom`; the golden clip is one.",
+            "",
+        ]
+    )
+
+
+def _controls(table: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    rows = [
+        "By clip, on patients and sources held out of training: healthy lungs as they are against each control made of the same clips.",
+        "",
+        "| control | clips | AUROC (95 %, by patient) | network alone | slide alone | controls called present |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, row in table.items():
+        low, high = row["interval"]
+        rows.append(
+            f"| {name} | {row['clips']} | {row['auroc']:.2f} ({low:.2f}-{high:.2f}) | {row['model_alone']:.2f} | {row['slide_alone']:.2f} "
+            f"| {row['called_present']:.0%} |"
+        )
+    return rows
+
+
+def _verdicts(table: Mapping[str, Mapping[str, int]]) -> list[str]:
+    said = ("present", "indeterminate", "absent", "not_assessable")
+    rows = ["Verdicts on the same clips:", "", "| clip | " + " | ".join(said) + " |", "|---|" + "---|" * len(said)]
+    return rows + [f"| {kind} | " + " | ".join(str(counts.get(s, 0)) for s in said) + " |" for kind, counts in table.items()]
+
+
+def _others(figures: Mapping[str, Any]) -> list[str]:
+    points, phantoms = figures["lung_point_composites"], figures["phantoms"]
+    return [
+        f"Lung-point composites of two real clips: {points['found']} of {points['composites']} found, median error "
+        f"{_percent(points['median_error_share_of_width'])} of the pleura's width.",
+        "",
+        f"Phantoms ({phantoms['phantoms']}): pleura within {_number(phantoms['pleura_median_error_px'])} px (median), sliding AUROC "
+        f"{phantoms['sliding_auroc']:.3f} ({phantoms['sliding_clips']} clips), lung point found in {phantoms['lung_points_found']} of "
+        f"{phantoms['lung_points']}, median error {_percent(phantoms['lung_point_median_error_share_of_width'])} of the width.",
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "unknown" if share is None else f"{share:.0%}"
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1f}"
+
+
+def _attribution(clips: list[LabelledClip]) -> list[str]:
+    licences = Counter(clip.licence for clip in clips)
+    return [f"* {count} clips under {licence or 'a licence not stated'}" for licence, count in sorted(licences.items())]

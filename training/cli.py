@@ -1,0 +1,261 @@
+"""The command `seashore train`: one step a sub-command, each leaving its result in a folder for the next.
+
+    work/  examples/  -fit->  fit/  -calibrate->  graphs/ calibration.json  -evaluate->  figures.json  -export->  model_store/NAME/VERSION/
+
+Every step reads the same experiment and the same manifest, so that each sees its own part of the patients.
+"""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from service.errors import SeashoreError
+from service.manifest import Label, LabelledClip, Manifest, read_manifest
+from training.experiment import Experiment, from_table, read_experiment, with_changes
+
+T = TypeVar("T")
+
+EXIT_FAILED = 1
+PHANTOM_CLIPS, PHANTOM_CLIP_SEED = 12, 7
+"""Encoded and read as clips, where there is no manifest: to calibrate on, and as many to judge on."""
+PHANTOM_PAIRS_TO_JUDGE_ON = 20
+EPILOG = """
+Examples:
+
+  seashore train all training/experiments/quick.toml          a small model from phantoms, in minutes
+
+  seashore train all training/experiments/default.toml --manifest clips.csv
+
+  seashore train fit training/experiments/default.toml        one step; what was stopped goes on
+"""
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+app = typer.Typer(
+    name="train",
+    help="Train a model on simulated clips and on your own, and put it into the model store.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="What is trained, as in training/experiments/.")]
+Work = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the steps leave their results; runs/NAME-VERSION unless given.")]
+ManifestFile = Annotated[Path | None, typer.Option("--manifest", metavar="CLIPS.csv", help="Table of clips: file,patient,label,...")]
+Store = Annotated[Path, typer.Option(metavar="FOLDER", help="The model store the bundle goes to.")]
+More = Annotated[list[Path] | None, typer.Option("--examples", metavar="FOLDER", help="Further examples, made elsewhere to the same spec.")]
+Device = Annotated[str | None, typer.Option(help="cpu or auto; as the experiment says unless given.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads to compute with; as the experiment says unless given.")]
+DEFAULT_STORE = Path("model_store")
+
+
+class TrainingStepMissing(ValueError):
+    """A step was asked for before one that it needs."""
+
+
+@app.command(epilog="Example: seashore train examples training/experiments/default.toml --manifest clips.csv")
+def examples(experiment: ExperimentFile, manifest: ManifestFile = None, work: Work = None) -> None:
+    """Make the examples: phantoms, and both classes out of each real clip of the manifest."""
+    with _told():
+        _make_examples(read_experiment(experiment), _read(manifest), work)
+
+
+@app.command(epilog="Example: seashore train fit training/experiments/default.toml --device auto")
+def fit(experiment: ExperimentFile, work: Work = None, more: More = None, device: Device = None, threads: Threads = None) -> None:
+    """Fit the network; goes on where a stopped fit was. The weights of lowest validation loss are kept."""
+    with _told():
+        _fit(read_experiment(experiment), work, more or [], device, threads)
+
+
+@app.command(epilog="Example: seashore train calibrate training/experiments/default.toml --manifest clips.csv")
+def calibrate(experiment: ExperimentFile, manifest: ManifestFile = None, work: Work = None) -> None:
+    """Turn logits into probabilities, and set the band in which the answer is "cannot tell"."""
+    with _told():
+        _calibrate(read_experiment(experiment), _read(manifest), work)
+
+
+@app.command(epilog="Example: seashore train evaluate training/experiments/default.toml --manifest clips.csv")
+def evaluate(experiment: ExperimentFile, manifest: ManifestFile = None, work: Work = None) -> None:
+    """Judge on clips of patients held out of training against hard controls made of them, and on phantoms."""
+    with _told():
+        _evaluate(read_experiment(experiment), _read(manifest), work)
+
+
+@app.command(epilog="Example: seashore train export training/experiments/default.toml --store model_store")
+def export(experiment: ExperimentFile, manifest: ManifestFile = None, work: Work = None, store: Store = DEFAULT_STORE) -> None:
+    """Write the bundle: graphs checked against torch, calibration, golden clip, model card with the figures."""
+    with _told():
+        _export(read_experiment(experiment), _read(manifest), work, store)
+
+
+@app.command("all", epilog="Example: seashore train all training/experiments/quick.toml")
+def run_all(
+    experiment: ExperimentFile,
+    manifest: ManifestFile = None,
+    work: Work = None,
+    store: Store = DEFAULT_STORE,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Every step in turn. Examples that are there already are used, a fit that was stopped goes on."""
+    with _told():
+        plan, clips = read_experiment(experiment), _read(manifest)
+        if not (_work(plan, work) / "examples").exists():
+            _make_examples(plan, clips, work)
+        _fit(plan, work, [], device, threads)
+        _calibrate(plan, clips, work)
+        _evaluate(plan, clips, work)
+        _export(plan, clips, work, store)
+
+
+def _make_examples(experiment: Experiment, manifest: Manifest | None, work: Path | None) -> None:
+    from training.examples import ExampleWriter, read_examples
+    from training.recipe import RecipeSettings, add_clips, add_phantoms
+
+    out = _work(experiment, work) / "examples"
+    recipe = from_table(RecipeSettings, experiment.recipe, "recipe")
+    clips = _part(experiment, manifest, "train")
+    with ExampleWriter(out, experiment.spec) as writer:
+        _follow("Twins of clips", add_clips(writer, clips, experiment.spec, recipe), len(clips))
+        _follow("Phantoms", add_phantoms(writer, experiment.spec, recipe), recipe.phantoms)
+    err.print(f"{read_examples(out)} in {out}", markup=False)
+
+
+def _fit(experiment: Experiment, work: Path | None, more: list[Path], device: str | None, threads: int | None) -> None:
+    from training.curve import read_curve
+    from training.examples import read_examples
+    from training.fit import CURVE, fit, load_fitted
+
+    folder = _work(experiment, work)
+    settings = with_changes(experiment.fit, "fit", device=device, num_threads=threads)
+    best = fit(read_examples(folder / "examples", *more), settings, folder / "fit", progress=err.is_terminal)
+    epoch = load_fitted(best).epoch
+    row = read_curve(folder / "fit" / CURVE)[epoch]
+    err.print(f"Lowest validation loss {row['val_loss']} after epoch {epoch}, AUROC {row['val_auroc']}, twins in order {row['val_twins']}")
+    for name, value in row.items():
+        if name.startswith("val_auroc/"):
+            err.print(f"  {name.removeprefix('val_auroc/')}: AUROC {value or 'not defined'}", markup=False)
+
+
+def _calibrate(experiment: Experiment, manifest: Manifest | None, work: Path | None) -> None:
+    from training.assemble import CALIBRATION_SEED, calibrate_on, export_graphs, open_exported, read_all
+    from training.examples import read_examples
+    from training.fit import BEST, load_fitted, read_validation
+
+    folder = _work(experiment, work)
+    fitted = load_fitted(folder / "fit" / BEST)
+    with err.status("Exporting the graphs and checking them against torch ..."):
+        export_graphs(fitted, folder / "graphs")
+    clips = _clips(experiment, manifest, folder, "validation")
+    with err.status(f"Reading {len(clips)} clips and their controls ..."):
+        read = read_all(clips, open_exported(folder / "graphs"), fitted, CALIBRATION_SEED)
+    calibration = calibrate_on(read, fitted, read_examples(folder / "examples"), read_validation(folder / "fit"))
+    _write_json(folder / "calibration.json", calibration.to_json())
+
+
+def _evaluate(experiment: Experiment, manifest: Manifest | None, work: Path | None) -> None:
+    from service.cine.pooling import Calibration
+    from training.assemble import EVALUATION_SEED, evaluate_on, open_exported, read_all
+    from training.fit import BEST, load_fitted
+
+    folder = _work(experiment, work)
+    fitted, engine = load_fitted(folder / "fit" / BEST), open_exported(folder / "graphs")
+    calibration = Calibration.from_json(_read_json(folder / "calibration.json", "calibrate"))
+    clips = _clips(experiment, manifest, folder, "test")
+    with err.status(f"Reading {len(clips)} clips, their controls and phantoms ..."):
+        read = read_all(clips, engine, fitted, EVALUATION_SEED)
+        figures = evaluate_on(read, engine, fitted, calibration, phantom_pairs=PHANTOM_PAIRS_TO_JUDGE_ON)
+    _write_json(folder / "figures.json", figures)
+
+
+def _export(experiment: Experiment, manifest: Manifest | None, work: Path | None, store: Path) -> None:
+    from service.cine.pooling import Calibration
+    from training.assemble import write
+    from training.examples import read_examples
+
+    folder = _work(experiment, work)
+    calibration = Calibration.from_json(_read_json(folder / "calibration.json", "calibrate"))
+    figures = _read_json(folder / "figures.json", "evaluate")
+    trained_on = list(_part(experiment, manifest, "train"))
+    summary = {"examples": len(read_examples(folder / "examples")), "clips": len(trained_on)}
+    command = shlex.join(["seashore", *sys.argv[1:]])
+    with err.status("Writing the bundle ..."):
+        bundle = write(store, experiment, folder / "graphs", calibration, figures, trained_on, command, summary)
+    err.print(f"The bundle is in {bundle.directory}", markup=False)
+
+
+def _part(experiment: Experiment, manifest: Manifest | None, part: str) -> tuple[LabelledClip, ...]:
+    from training.splits import deal_clips
+
+    return () if manifest is None else deal_clips(manifest, seed=experiment.fit.seed)[part]
+
+
+def _clips(experiment: Experiment, manifest: Manifest | None, folder: Path, part: str) -> list[LabelledClip]:
+    """The manifest's clips of one part; without a manifest, phantoms encoded as clips, so that every step has something to read."""
+    if manifest is not None:
+        return list(_part(experiment, manifest, part))
+    from training.recipe import random_phantom
+
+    (folder / "phantoms").mkdir(parents=True, exist_ok=True)
+    clips = []
+    first = {"validation": 0, "test": PHANTOM_CLIPS}[part]
+    for index in _counted("Phantom clips", range(first, first + PHANTOM_CLIPS), PHANTOM_CLIPS):
+        file = folder / "phantoms" / f"{index}.mp4"
+        if not file.exists():
+            random_phantom(PHANTOM_CLIP_SEED, index, slides=True, duration_s=4.0).write(file)
+        clips.append(LabelledClip(file, f"phantom-clip-{index}", Label.PRESENT, source="phantom"))
+    return clips
+
+
+def _work(experiment: Experiment, given: Path | None) -> Path:
+    return given if given is not None else Path("runs") / f"{experiment.name}-{experiment.version}"
+
+
+def _read(manifest: Path | None) -> Manifest | None:
+    return None if manifest is None else read_manifest(manifest)
+
+
+def _read_json(path: Path, step: str) -> dict[str, Any]:
+    if not path.exists():
+        raise TrainingStepMissing(f"{path.name} is not there yet; `seashore train {step}` makes it.")
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return values
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    err.print(f"Written: {path}", markup=False)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What a person can mend is a sentence and an exit status, not a trace."""
+    try:
+        yield
+    except (SeashoreError, ValueError, AssertionError) as error:
+        if type(error) in (ValueError, AssertionError):  # a library's or a bug: not written for a reader
+            raise
+        err.print(f"{error}", markup=False)
+        raise typer.Exit(EXIT_FAILED) from None
+
+
+def _follow(words: str, lines: Iterable[str], total: int) -> None:
+    """A step that does its work while it is walked through and says a line on each piece; those passed over are shown."""
+    for line in _counted(words, lines, total):
+        if "passed over" in line:
+            err.print(line, markup=False)
+
+
+def _counted(words: str, pieces: Iterable[T], total: int) -> Iterator[T]:
+    columns = TextColumn(words), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=err, disable=total == 0) as progress:
+        yield from progress.track(pieces, total=total)

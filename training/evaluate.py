@@ -1,0 +1,185 @@
+"""What a model is worth: healthy clips against hard controls made of them, lung-point composites, and phantoms.
+
+Everything is read as serving reads it; scores are those the answer's probability is made of.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.cine.clip import DEFAULT_LIMITS
+from service.cine.decode import open_clip
+from service.cine.locate import locate
+from service.cine.pooling import Calibration, Evidence, Summary, decide, find_lung_point, logit_of, pool, summarise
+from service.cine.spec import InputSpec
+from service.cine.tiling import Plan, plan_patches
+from service.engine.base import Engine
+from service.errors import RequestError
+from service.manifest import Label, LabelledClip
+from service.metrics import auroc, bootstrap_interval
+from training.array_clip import ArrayClip
+from training.calibrate import CalibrationClip
+from training.controls import Control, each_control, make_control, make_lung_point, read_evidence
+from training.recipe import Source, random_phantom, read_source, true_slides
+
+AS_IS, OWN_WALL = "as_is", "own_wall"
+MAX_WINDOWS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ReadClip:
+    """A labelled clip and everything made of it, as the model sees them."""
+
+    index: int
+    patient: str
+    label: Label
+    source: Source
+    as_is: Evidence
+    controls: dict[Control, Evidence]
+
+
+def read_clips(clips: Iterable[LabelledClip], engine: Engine, spec: InputSpec, seed: int) -> Iterator[ReadClip]:
+    """Every clip with a pleura and a window's worth of time, with its controls."""
+    for index, labelled in enumerate(clips):
+        try:
+            source = read_source(open_clip(Path(labelled.file), DEFAULT_LIMITS), spec, MAX_WINDOWS)
+        except RequestError:
+            continue
+        if source is None:
+            continue
+        controls = {control: read_evidence(made, engine, spec) for control, made in each_control(source, spec.fps, seed + index)}
+        yield ReadClip(index, labelled.patient, labelled.label, source, read_evidence(source, engine, spec), controls)
+
+
+def for_calibration(read: Sequence[ReadClip]) -> list[CalibrationClip]:
+    """Clips whose lung slides (or most likely does), and the controls of all."""
+    clips = [CalibrationClip(clip.as_is, True, clip.patient, AS_IS) for clip in read if clip.label in (Label.PRESENT, Label.HEALTHY)]
+    clips += [CalibrationClip(evidence, False, clip.patient, control) for clip in read for control, evidence in clip.controls.items()]
+    return clips
+
+
+def against_controls(read: Sequence[ReadClip], calibration: Calibration, seed: int = 0) -> dict[str, dict[str, Any]]:
+    """AUROC of clips as they are against each control, for the answer and for each witness alone."""
+    sliding = [clip for clip in read if clip.label in (Label.PRESENT, Label.HEALTHY)]
+    table = {}
+    for name in (OWN_WALL, *Control):
+        positives = [(summarise(clip.as_is), clip.patient) for clip in sliding]
+        negatives = [
+            (summarise(clip.as_is).of_wall() if name == OWN_WALL else summarise(clip.controls[Control(name)]), clip.patient)
+            for clip in sliding
+        ]
+        table[str(name)] = _compare(positives, negatives, calibration, seed)
+    return table
+
+
+def _compare(
+    positives: list[tuple[Summary, str]], negatives: list[tuple[Summary, str]], calibration: Calibration, seed: int
+) -> dict[str, Any]:
+    pairs = [(a, b) for a, b in zip(positives, negatives, strict=True) if a[0].is_complete and b[0].is_complete]
+    summaries = [a[0] for a, _ in pairs] + [b[0] for _, b in pairs]
+    patients = [a[1] for a, _ in pairs] + [b[1] for _, b in pairs]
+    labels = np.array([1] * len(pairs) + [0] * len(pairs))
+    scores = np.array([logit_of(summary, calibration) for summary in summaries])
+    low, high = bootstrap_interval(auroc, labels, scores, patients, seed=seed, num=500)
+    past_wall = np.array([summary.features()[3] for summary in summaries])
+    return {
+        "clips": len(pairs),
+        "auroc": auroc(labels, scores),
+        "interval": [low, high],
+        "model_alone": auroc(labels, np.array([summary.lung_logit for summary in summaries])),
+        "slide_alone": auroc(labels, past_wall),
+        "called_present": float(np.mean([_said(b[0], calibration) == "present" for _, b in pairs])),
+        "as_is_called_absent": float(np.mean([_said(a[0], calibration) == "absent" for a, _ in pairs])),
+    }
+
+
+def _said(summary: Summary, calibration: Calibration) -> str:
+    probability = 1 / (1 + np.exp(-logit_of(summary, calibration)))
+    return "present" if probability > calibration.present_above else "absent" if probability < calibration.absent_below else "indeterminate"
+
+
+def verdicts(read: Sequence[ReadClip], calibration: Calibration) -> dict[str, dict[str, int]]:
+    """How often each kind of clip got each verdict."""
+    counts: dict[str, dict[str, int]] = {}
+    for clip in read:
+        for kind, evidence in ((AS_IS + "_" + clip.label, clip.as_is), *clip.controls.items()):
+            pooled = pool(evidence, calibration)
+            said = "not_assessable" if pooled is None else str(decide(pooled, calibration))
+            counts.setdefault(str(kind), {}).setdefault(said, 0)
+            counts[str(kind)][said] += 1
+    return counts
+
+
+def lung_point_composites(read: Sequence[ReadClip], engine: Engine, spec: InputSpec, calibration: Calibration, seed: int) -> dict[str, Any]:
+    """Halves of two clips of different patients, one as it is and one locked to its wall: is the seam found?"""
+    rng = np.random.default_rng(seed)
+    sliding = [clip for clip in read if clip.label in (Label.PRESENT, Label.HEALTHY) and clip.source.grid.num_columns >= 200]
+    errors, found, total = [], 0, 0
+    for clip in sliding:
+        others = [other for other in sliding if other.patient != clip.patient]
+        if not others:
+            continue
+        other = others[int(rng.integers(len(others)))]
+        still = make_control(other.source, Control.LOCKED, spec.fps, rng)
+        composite, seam = make_lung_point(clip.source, still, float(rng.uniform(0.35, 0.65)))
+        if not composite.windows:
+            continue
+        plan = plan_patches(composite.grid, spec, num_rows=2)
+        where = find_lung_point(read_evidence(composite, engine, spec, plan), calibration)
+        total += 1
+        if where is not None:
+            found += 1
+            errors.append(abs(_strip_column(plan, where) - seam) / composite.grid.num_columns)
+    return {"composites": total, "found": found, "median_error_share_of_width": float(np.median(errors)) if errors else None}
+
+
+def _strip_column(plan: Plan, where: float) -> float:
+    return float(np.interp(where, np.arange(len(plan.columns)), plan.centres))
+
+
+def on_phantoms(engine: Engine, spec: InputSpec, calibration: Calibration, *, pairs: int, seed: int) -> dict[str, Any]:
+    """Pleura error in px of the frame, AUROC of sliding by clip, and the lung point, where the truth is exact."""
+    pleura, labels, scores, lung_points = [], [], [], []
+    for index in range(pairs):
+        for slides in (True, False):
+            phantom = random_phantom(seed, index, slides=slides, duration_s=4.0)
+            clip = ArrayClip(phantom.frames, phantom.spec.fps)
+            located = locate(clip, spec)
+            source = read_source(clip, spec)
+            if source is None or located.grid is None or phantom.truth.pleura_middle_px is None:
+                continue
+            pleura.append(
+                pleura_error_px(
+                    located.grid.x[located.grid.zero_row], located.grid.y[located.grid.zero_row], phantom.truth.pleura_middle_px
+                )
+            )
+            evidence = read_evidence(source, engine, spec)
+            truth = phantom.truth.lung_point_x_px
+            if truth is None and summarise(evidence).is_complete and (not slides or np.nanmax(true_slides(phantom, source, spec)) >= 0.35):
+                labels.append(int(slides))
+                scores.append(logit_of(summarise(evidence), calibration))
+            elif truth is not None and slides:
+                where = find_lung_point(evidence, calibration)
+                width = float(np.ptp(located.grid.x[located.grid.zero_row]))
+                at = None if where is None else located.grid.to_frame(_strip_column(source.plan, where), 0.0)[0]
+                lung_points.append(None if at is None else abs(at - truth) / width)
+    located_points = [error for error in lung_points if error is not None]
+    return {
+        "phantoms": len(pleura),
+        "pleura_median_error_px": float(np.median(pleura)) if pleura else None,
+        "sliding_auroc": auroc(np.array(labels), np.array(scores)),
+        "sliding_clips": len(labels),
+        "lung_points": len(lung_points),
+        "lung_points_found": len(located_points),
+        "lung_point_median_error_share_of_width": float(np.median(located_points)) if located_points else None,
+    }
+
+
+def pleura_error_px(x: NDArray[np.float32], y: NDArray[np.float32], truth: NDArray[np.float64]) -> float:
+    """Median vertical distance of a found line (x, y) from the true one (K, 2), where both are, px."""
+    inside = (x >= truth[0, 0]) & (x <= truth[-1, 0])
+    return float(np.median(np.abs(y[inside] - np.interp(x[inside], truth[:, 0], truth[:, 1])))) if inside.any() else float("inf")
