@@ -107,7 +107,7 @@ def _with_moving_probe(quality: Quality, pooled: Pooled, reading: Reading) -> Qu
 def _lung_point(pooled: Pooled, located: Located, reading: Reading) -> LungPoint:
     if pooled.lung_point_column is None or located.grid is None:
         return LungPoint(False, None)
-    centres = reading.plan.centres
+    centres = reading.plan.centres[: len(reading.plan.lung_columns)]
     strip_column = float(np.interp(pooled.lung_point_column, np.arange(len(centres)), centres))
     return LungPoint(True, located.grid.to_frame(strip_column, 0.0)[0])
 
@@ -139,7 +139,7 @@ def _columns(grid: StripGrid, evidence: Evidence, pooled: Pooled, reading: Readi
             tracking=float(np.clip(np.mean(evidence.tracking[:, k]), 0, 1)),
             probability=pooled.column_probabilities[k],
         )
-        for k, centre in enumerate(reading.plan.centres)
+        for k, centre in enumerate(reading.plan.centres[: len(slide_px)])
         if np.isfinite(slide_px[k])
     )
 
@@ -156,7 +156,7 @@ def _slide_over_time(grid: StripGrid, reading: Reading) -> SlideOverTime:
     fps = reading.model.bundle.input_spec.fps
     moments: dict[int, float] = {}
     for (start_s, _), motion in zip(reading.spans_s, reading.motions, strict=True):
-        relative = motion.relative_px
+        relative = motion.relative_px[:, : len(reading.plan.lung_columns)]
         for frame, row in zip(motion.pair_frames, relative, strict=True):
             if np.isfinite(row).any():
                 moments.setdefault(round(start_s * fps) + int(frame), float(np.median(row[np.isfinite(row)])))

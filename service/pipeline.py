@@ -56,7 +56,7 @@ def analyse(
     pleura_ms = (time.perf_counter() - started) * 1000
     if not reasons:
         _read_windows(clip, located, reading, model, tell)
-        reasons = judge_motion(reading.motions)
+        reasons = judge_motion(reading.motions, len(reading.plan.lung_columns))
     quality = judge(located, reading.motions, reasons)
     evidence = gather(reading.plan, reading.motions, reading.logits)
     pooled = pool(evidence, model.bundle.calibration) if quality.assessable else None

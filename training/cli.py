@@ -52,7 +52,6 @@ ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help=
 Work = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the steps leave their results; runs/NAME-VERSION unless given.")]
 ManifestFile = Annotated[Path | None, typer.Option("--manifest", metavar="CLIPS.csv", help="Table of clips: file,patient,label,...")]
 Store = Annotated[Path, typer.Option(metavar="FOLDER", help="The model store the bundle goes to.")]
-More = Annotated[list[Path] | None, typer.Option("--examples", metavar="FOLDER", help="Further examples, made elsewhere to the same spec.")]
 Device = Annotated[str | None, typer.Option(help="cpu or auto; as the experiment says unless given.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads to compute with; as the experiment says unless given.")]
 DEFAULT_STORE = Path("model_store")
@@ -70,10 +69,10 @@ def examples(experiment: ExperimentFile, manifest: ManifestFile = None, work: Wo
 
 
 @app.command(epilog="Example: seashore train fit training/experiments/default.toml --device auto")
-def fit(experiment: ExperimentFile, work: Work = None, more: More = None, device: Device = None, threads: Threads = None) -> None:
+def fit(experiment: ExperimentFile, work: Work = None, device: Device = None, threads: Threads = None) -> None:
     """Fit the network; goes on where a stopped fit was. The weights of lowest validation loss are kept."""
     with _told():
-        _fit(read_experiment(experiment), work, more or [], device, threads)
+        _fit(read_experiment(experiment), work, device, threads)
 
 
 @app.command(epilog="Example: seashore train calibrate training/experiments/default.toml --manifest clips.csv")
@@ -111,7 +110,7 @@ def run_all(
         plan, clips = read_experiment(experiment), _read(manifest)
         if not (_work(plan, work) / "examples").exists():
             _make_examples(plan, clips, work)
-        _fit(plan, work, [], device, threads)
+        _fit(plan, work, device, threads)
         _calibrate(plan, clips, work)
         _evaluate(plan, clips, work)
         _export(plan, clips, work, store)
@@ -130,17 +129,18 @@ def _make_examples(experiment: Experiment, manifest: Manifest | None, work: Path
     err.print(f"{read_examples(out)} in {out}", markup=False)
 
 
-def _fit(experiment: Experiment, work: Path | None, more: list[Path], device: str | None, threads: int | None) -> None:
+def _fit(experiment: Experiment, work: Path | None, device: str | None, threads: int | None) -> None:
     from training.curve import read_curve
     from training.examples import read_examples
     from training.fit import CURVE, fit, load_fitted
 
     folder = _work(experiment, work)
     settings = with_changes(experiment.fit, "fit", device=device, num_threads=threads)
-    best = fit(read_examples(folder / "examples", *more), settings, folder / "fit", progress=err.is_terminal)
+    best = fit(read_examples(folder / "examples"), settings, folder / "fit", progress=err.is_terminal)
     epoch = load_fitted(best).epoch
     row = read_curve(folder / "fit" / CURVE)[epoch]
-    err.print(f"Lowest validation loss {row['val_loss']} after epoch {epoch}, AUROC {row['val_auroc']}, twins in order {row['val_twins']}")
+    twins = row["val_twins"] or "not defined"
+    err.print(f"Lowest validation loss {row['val_loss']} after epoch {epoch}, AUROC {row['val_auroc']}, twins in order {twins}")
     for name, value in row.items():
         if name.startswith("val_auroc/"):
             err.print(f"  {name.removeprefix('val_auroc/')}: AUROC {value or 'not defined'}", markup=False)

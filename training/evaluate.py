@@ -138,7 +138,7 @@ def lung_point_composites(read: Sequence[ReadClip], engine: Engine, spec: InputS
 
 
 def _strip_column(plan: Plan, where: float) -> float:
-    return float(np.interp(where, np.arange(len(plan.columns)), plan.centres))
+    return float(np.interp(where, np.arange(len(plan.lung_columns)), plan.centres[: len(plan.lung_columns)]))
 
 
 def on_phantoms(engine: Engine, spec: InputSpec, calibration: Calibration, *, pairs: int, seed: int) -> dict[str, Any]:

@@ -166,11 +166,11 @@ def true_slides(phantom: Phantom, source: Source, spec: InputSpec) -> NDArray[np
     truth = phantom.truth
     line, mask = truth.pleura_middle_px, truth.sliding_mask
     if line is None or mask is None:
-        return np.full(len(source.plan.columns), np.nan)
+        return np.full(len(source.plan.lung_columns), np.nan)
     seconds = np.arange(len(phantom.frames)) / phantom.spec.fps
     ticks = np.arange(spec.window_frames) / spec.fps
     moved = np.interp(ticks, seconds, truth.slide_px) / source.grid.px_per_strip_px
     rms = shift_rms(moved, spec.fps)
-    at = [source.grid.to_frame(float(centre), 0.0)[0] for centre in source.plan.centres]
+    at = [source.grid.to_frame(float(centre), 0.0)[0] for centre in source.plan.centres[: len(source.plan.lung_columns)]]
     share = np.interp(at, line[:, 0], mask.mean(axis=0))
     return np.where(share > 0.9, rms, np.where(share < 0.1, 0.0, np.nan))

@@ -31,8 +31,8 @@ WALL_GAP_PX = 4
 LUNG_GAP_PX = 4
 MIN_TRACKING = 0.5
 """Below this NCC a shift is a guess (0.85 loses half of the sliding lungs, which decorrelate as they slide)."""
-NEIGHBOUR_COLUMNS = 2
-"""Distance of the wall reference, in columns of 30 px: nearer blocks overlap."""
+NEIGHBOUR_PX = (45, 100)
+"""How far off the wall lies that a column's wall is compared with: nearer blocks overlap, farther ones bend otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class Motion:
 
     pair_frames: NDArray[np.int64]
     """First frame of each pair within the window, (P,)."""
+    centres: NDArray[np.int64]
+    """Of the columns, px of the strip, (K,)."""
     wall: Shifts
     lung: Shifts
 
@@ -65,24 +67,18 @@ class Motion:
     @property
     def wall_reference_px(self) -> FloatArray:
         """Wall past neighbouring wall, NaN where lost or where there is no neighbour, (P, K)."""
-        return past_neighbours(self.wall)
+        return past_neighbours(self.wall, self.centres)
 
 
-def past_neighbours(shifts: Shifts) -> FloatArray:
-    """Each column's shift past the mean shift of the columns `NEIGHBOUR_COLUMNS` to either side, (P, K)."""
-    kept = np.where(shifts.tracking > MIN_TRACKING, shifts.along_px, np.nan)
-    return (kept - neighbour_mean(kept)).astype(np.float32)
-
-
-def neighbour_mean(values: FloatArray) -> FloatArray:
-    """Mean of the columns `NEIGHBOUR_COLUMNS` to the left and right, of what there is of them; NaN without any, (P, K)."""
-    gap = np.full((len(values), NEIGHBOUR_COLUMNS), np.nan, np.float32)
-    left = np.concatenate([gap, values], axis=1)[:, : values.shape[1]]
-    right = np.concatenate([values, gap], axis=1)[:, NEIGHBOUR_COLUMNS:]
-    count = np.isfinite(left).astype(np.float32) + np.isfinite(right)
-    total = np.nan_to_num(left) + np.nan_to_num(right)
+def past_neighbours(shifts: Shifts, centres: NDArray[np.int64]) -> FloatArray:
+    """Each column's shift past the mean shift of the tracked columns `NEIGHBOUR_PX` away; NaN without any, (P, K)."""
+    tracked = shifts.tracking > MIN_TRACKING
+    distance = np.abs(centres[:, None] - centres[None, :])
+    beside = ((distance >= NEIGHBOUR_PX[0]) & (distance <= NEIGHBOUR_PX[1])).astype(np.float32)
+    count = tracked.astype(np.float32) @ beside
+    total = np.where(tracked, shifts.along_px, 0).astype(np.float32) @ beside
     mean: FloatArray = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-    return mean
+    return np.where(tracked, shifts.along_px - mean, np.nan).astype(np.float32)
 
 
 def measure_motion(
@@ -91,7 +87,8 @@ def measure_motion(
     """Follow wall and lung of every column through a window.
 
     `strip` (T, rows, columns), `times_s` (T,) when each frame was really taken (repeated frames repeat it),
-    `first_row` the first that lies on the picture (the wall above a shallow pleura is thin), `centres` (K,) the columns' middles. Pairs of one and the same frame say nothing and come out untracked.
+    `first_row` the first that lies on the picture (the wall
+    above a shallow pleura is thin), `centres` (K,) the columns' middles. Pairs of one and the same frame say nothing and come out untracked.
     """
     lag = max(1, round(LAG_S * (len(strip) - 1) / max(float(times_s[-1] - times_s[0]), 1e-6)))
     lag = min(lag, max(1, len(strip) - 1))
@@ -102,6 +99,7 @@ def measure_motion(
     lung = strip[:, zero_row + LUNG_GAP_PX : zero_row + LUNG_GAP_PX + BAND_PX]
     return Motion(
         pair_frames=pairs,
+        centres=centres,
         wall=follow(wall, pairs, lag, elapsed, centres),
         lung=follow(lung, pairs, lag, elapsed, centres),
     )

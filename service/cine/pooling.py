@@ -78,7 +78,7 @@ class Evidence:
     lung_sq: Floats
     """Mean square shift of the lung past the wall, px of the strip, (W, K)."""
     wall_sq: Floats
-    """The same of wall past wall, (W, K)."""
+    """The same of wall past wall, for every column of the plan, those that are wall only last, (W, K or more)."""
     tracking: Floats
     """(W, K)"""
     interspace: NDArray[np.int64]
@@ -252,7 +252,7 @@ def decide(pooled: Pooled, calibration: Calibration) -> Verdict:
 
 def gather(plan: Plan, motions: list[Motion], logits: list[NDArray[np.float32]]) -> Evidence:
     """Sort what was measured and what the model said, window by window, into columns."""
-    num_columns = len(plan.columns)
+    num_columns = len(plan.lung_columns)
     lung = np.full((len(motions), num_columns), np.nan)
     wall = np.full_like(lung, np.nan)
     for w, said in enumerate(logits):
@@ -262,11 +262,12 @@ def gather(plan: Plan, motions: list[Motion], logits: list[NDArray[np.float32]])
             lung[w, k] = np.median(of_lung) if of_lung else np.nan
             wall[w, k] = of_wall[0] if of_wall else np.nan
     nothing = np.empty((0, num_columns))
+    here = np.s_[:num_columns]
     return Evidence(
         lung_logit=lung,
         wall_logit=wall,
-        lung_sq=np.stack([mean_square(m.relative_px, MIN_PAIRS) for m in motions]) if motions else nothing,
+        lung_sq=np.stack([mean_square(m.relative_px, MIN_PAIRS)[here] for m in motions]) if motions else nothing,
         wall_sq=np.stack([mean_square(m.wall_reference_px, MIN_PAIRS) for m in motions]) if motions else nothing,
-        tracking=np.stack([np.minimum(m.wall.tracking, m.lung.tracking).mean(axis=0) for m in motions]) if motions else nothing,
-        interspace=np.array([column.interspace for column in plan.columns], dtype=np.int64),
+        tracking=np.stack([np.minimum(m.wall.tracking, m.lung.tracking).mean(axis=0)[here] for m in motions]) if motions else nothing,
+        interspace=np.array([column.interspace for column in plan.lung_columns], dtype=np.int64),
     )

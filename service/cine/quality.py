@@ -38,7 +38,8 @@ def _too_short(info: ClipInfo, spec: InputSpec) -> Reason | None:
     frames = "1 frame" if info.num_frames == 1 else f"{info.num_frames} frames"
     return Reason(
         ReasonCode.TOO_SHORT,
-        f"The clip lasts {info.duration_s:.1f} s ({frames}); at least {spec.window_s:.1f} s are needed. Record 4 s or more, to see a breath.",
+        f"The clip lasts {info.duration_s:.1f} s ({frames}); at least {spec.window_s:.1f} s are needed. "
+        "Record 4 s or more, to see a breath.",
     )
 
 
@@ -92,10 +93,13 @@ def judge_location(located: Located) -> tuple[Reason, ...]:
     return ()
 
 
-def judge_motion(motions: list[Motion]) -> tuple[Reason, ...]:
-    """What tracking says of the whole clip: the probe ran away, or nothing could be followed."""
+def judge_motion(motions: list[Motion], num_lung: int) -> tuple[Reason, ...]:
+    """What tracking says of the whole clip: the probe ran away, or nothing could be followed.
+
+    The first `num_lung` columns have lung below; the others are wall only.
+    """
     wall = np.concatenate([np.where(m.wall.tracking > 0.3, m.wall.along_px, np.nan) for m in motions])
-    tracked = np.concatenate([np.isfinite(m.relative_px) for m in motions])
+    tracked = np.concatenate([np.isfinite(m.relative_px[:, :num_lung]) for m in motions])
     reasons = []
     if float(tracked.mean()) < MIN_TRACKED_SHARE:
         reasons.append(
@@ -117,6 +121,7 @@ def judge(located: Located, motions: list[Motion], reasons: tuple[Reason, ...]) 
     blocking = {ReasonCode.PROBE_MOVING}
     assessable = bool(motions) and all(reason.code in blocking for reason in reasons)
     confidence = located.pleura.confidence if located.pleura else 0.0
-    tracked = float(np.mean([np.isfinite(m.relative_px).mean() for m in motions])) if motions else 0.0
+    num_lung = len(located.plan.lung_columns) if located.plan else 0
+    tracked = float(np.mean([np.isfinite(m.relative_px[:, :num_lung]).mean() for m in motions])) if motions else 0.0
     trust = min(confidence, tracked / 0.8) if assessable else 0.0
     return Quality(assessable, float(np.clip(trust, 0, 1)), reasons)

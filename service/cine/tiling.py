@@ -15,11 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.cine.motion import NEIGHBOUR_COLUMNS
 from service.cine.spec import InputSpec
 from service.cine.strip import StripGrid
 
 WALL_ROW = -1
+WALL_ONLY = -1
+REFERENCE_DISTANCE_PX = 60
+"""From a column to the wall it is held against in the wall control: near enough to share the probe's motion, far enough
+to share no pixel with a block of 36 px."""
 MIN_ECHO_SHARE = 0.9
 """Of a patch; the rest may stick out of the sector."""
 
@@ -30,6 +33,7 @@ class Column:
 
     x0: int
     interspace: int
+    """Index of the interspace it lies in; WALL_ONLY for a column in front of a rib, whose chest wall alone is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,13 @@ class Plan:
     """The patches of one clip; the same in every window."""
 
     columns: tuple[Column, ...]
+    """Columns of the interspaces first, left to right; then those that are wall only."""
     patches: tuple[Patch, ...]
     patch_px: int
+
+    @property
+    def lung_columns(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.interspace != WALL_ONLY)
 
     @property
     def centres(self) -> NDArray[np.int64]:
@@ -67,22 +76,34 @@ def rows_needed(spec: InputSpec, num_rows: int) -> tuple[int, int]:
 
 def plan_patches(grid: StripGrid, spec: InputSpec, *, num_rows: int, wall_control: bool = True) -> Plan:
     """Columns side by side inside every interspace, and `num_rows` rows of patches as far down as there are echoes."""
-    columns = tuple(
+    columns = [
         Column(int(x0), index)
         for index, interspace in enumerate(grid.interspaces)
         for x0 in _columns_of(interspace, spec.patch_px, spec.column_stride_px)
-    )
+    ]
     patches = []
     for row in range(num_rows):
         y0 = spec.row_offset_px + row * spec.patch_px
         patches += [Patch(row, k, y0, k) for k, column in enumerate(columns) if _shows_echoes(grid, column.x0, y0, spec.patch_px)]
     if wall_control:
         y0 = -spec.wall_gap_px - spec.patch_px
+        for k, column in enumerate(tuple(columns)):
+            if _shows_echoes(grid, column.x0, y0, spec.patch_px):
+                reference = _reference(grid, columns, column.x0, y0, spec.patch_px)
+                patches += [Patch(WALL_ROW, k, y0, reference)] if reference is not None else []
+    return Plan(tuple(columns), tuple(patches), spec.patch_px)
+
+
+def _reference(grid: StripGrid, columns: list[Column], x0: int, y0: int, patch_px: int) -> int | None:
+    """Index of the column beside x0 whose chest wall serves as reference; one that is wall only is added where needed."""
+    for x in (x0 + REFERENCE_DISTANCE_PX, x0 - REFERENCE_DISTANCE_PX):
         for k, column in enumerate(columns):
-            neighbour = _neighbour(columns, k)
-            if neighbour is not None and _shows_echoes(grid, column.x0, y0, spec.patch_px):
-                patches.append(Patch(WALL_ROW, k, y0, neighbour))
-    return Plan(columns, tuple(patches), spec.patch_px)
+            if column.x0 == x:
+                return k
+        if 0 <= x <= grid.num_columns - patch_px and _shows_echoes(grid, x, y0, patch_px):
+            columns.append(Column(x, WALL_ONLY))
+            return len(columns) - 1
+    return None
 
 
 def _columns_of(interspace: tuple[int, int], patch_px: int, stride_px: int) -> NDArray[np.int64]:
@@ -93,14 +114,6 @@ def _columns_of(interspace: tuple[int, int], patch_px: int, stride_px: int) -> N
         return np.empty(0, np.int64)
     count = room // stride_px + 1
     return first + (room - (count - 1) * stride_px) // 2 + stride_px * np.arange(count)
-
-
-def _neighbour(columns: tuple[Column, ...], k: int) -> int | None:
-    """A column near enough to share the probe's motion and far enough to share no pixel."""
-    for step in (NEIGHBOUR_COLUMNS, -NEIGHBOUR_COLUMNS):
-        if 0 <= k + step < len(columns):
-            return k + step
-    return None
 
 
 def _shows_echoes(grid: StripGrid, x0: int, y0: int, patch_px: int) -> bool:
