@@ -50,9 +50,10 @@ bench: $(RUN_READY)  ## serve the shipped model and time one answer for every cl
 
 openapi: $(DEV_READY)  ## write openapi/openapi.json and its examples from the code
 	$(DEV)/python -m service.api.openapi
+	$(DEV)/python -m tests.openapi_examples
 
 train: $(DEV_READY)  ## train a small model of the shipped one's kind, in minutes on 2 cores
-	$(DEV)/seashore train $(EXPERIMENT) $(ARGS)
+	$(DEV)/seashore train all $(EXPERIMENT) $(ARGS)
 
 image: ## build the container seashore:cpu (or `make image TARGET=gpu`)
 	docker build --target $(or $(TARGET),cpu) --tag seashore:$(or $(TARGET),cpu) .

@@ -7,7 +7,9 @@ ward/0003.mp4,B,unknown,convex,our ward
 """
 
 import csv
+import hashlib
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 
 NEEDED = ("file", "patient", "label")
-OPTIONAL = ("probe", "source", "licence", "split", "region", "notes")
+OPTIONAL = ("probe", "source", "licence", "split", "region", "notes", "sha256")
 _SHOWN_PROBLEMS = 5
 
 _OTHER_WORDS = {
@@ -49,7 +51,7 @@ class LabelledClip:
     """One row. What the table does not say is an empty text."""
 
     file: Path
-    """Where the clip is; a relative name is taken from the manifest's folder."""
+    """Where the clip is."""
     patient: str
     """Clips of one patient share it; made up or not, it is never shown."""
     label: Label
@@ -61,6 +63,8 @@ class LabelledClip:
     region: str = ""
     """Pleural region drawn by hand, as `seashore predict --region` takes it; the label holds of this region only."""
     notes: str = ""
+    sha256: str = ""
+    """Of the file, hexadecimal; checked on reading where it is stated."""
     row: int = 0
     """In the table; the one name of a clip that may be shown."""
     other: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -97,26 +101,28 @@ class Manifest:
         return f"Manifest({len(self)} clips of {len(set(self.patients))} patients{': ' if labels else ''}{labels})"
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path, clips: Path | None = None) -> Manifest:
     """Read and check the table at `path`. Commas or semicolons, UTF-8 with or without a byte order mark.
 
+    Relative file names are taken from the folder `clips`, and from the manifest's own folder where none is given.
     Raises: ManifestError, naming the first rows that are wrong.
     """
+    folder = path.parent if clips is None else clips
     header, rows = _read_rows(path)
     problems: list[str] = []
-    clips = []
+    read = []
     for number, cells in rows:
         try:
-            clips.append(_read_clip(header, cells, number, path.parent))
+            read.append(_read_clip(header, cells, number, folder))
         except ManifestError as error:
             problems.append(str(error))
-    problems += _contradictions(clips)
+    problems += _contradictions(read)
     if problems:
         more = len(problems) - _SHOWN_PROBLEMS
         raise ManifestError("\n".join(problems[:_SHOWN_PROBLEMS]) + (f"\n... and {more} more." if more > 0 else ""))
-    if not clips:
+    if not read:
         raise ManifestError("The manifest has a header and no clips; one clip a row is needed.")
-    return Manifest(tuple(clips))
+    return Manifest(tuple(read))
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -171,10 +177,26 @@ def _read_clip(header: Sequence[str], cells: Sequence[str], number: int, folder:
     label = _read_label(values["label"], number)
     file = folder / values["file"]
     if not file.is_file():
-        raise ManifestError(f"Row {number}: the file named there does not exist. A relative name is taken from the manifest's folder.")
+        raise ManifestError(
+            f"Row {number}: the file named there does not exist. A relative name is taken from the manifest's folder, "
+            "unless a folder of clips is named."
+        )
+    _check_sha256(file, values.get("sha256", ""), number)
     known = {name: values.get(name, "") for name in OPTIONAL}
     other = {name: cell for name, cell in values.items() if name not in NEEDED + OPTIONAL}
     return LabelledClip(file=file, patient=values["patient"], label=label, row=number, other=other, **known)
+
+
+def _check_sha256(file: Path, stated: str, number: int) -> None:
+    """What was trained or measured on other files than the table speaks of is not what the table says."""
+    if not stated:
+        return
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", stated):
+        raise ManifestError(f"Row {number}: the sha256 is not 64 hexadecimal digits.")
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != stated.lower():
+        raise ManifestError(f"Row {number}: the file named there is not the one the table was made for; its sha256 differs.")
 
 
 def _read_label(text: str, number: int) -> Label:

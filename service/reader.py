@@ -4,7 +4,7 @@
 answer behind the same seam.
 """
 
-import re
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,18 +12,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from service.bundle import find_bundles, resolve
 from service.cine.clip import Clip
 from service.cine.decode import DEFAULT_LIMITS, open_clip
-from service.errors import BadBundle, OperatorError, UnknownModel
+from service.errors import BadBundle, OperatorError
 from service.evidence.overlay import annotate
 from service.findings import Analysis, Arrays
 from service.loading import load_model
 from service.model import LoadedModel
-from service.options import quoted
 from service.pipeline import Options, Progress, analyse
 from service.settings import Settings
 
 Loaded = TypeVar("Loaded")
+
+OPERATORS_HINT = "SEASHORE_MODEL_STORE says where the store is, SEASHORE_DEFAULT_MODEL which model is read when none is named."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,85 +91,66 @@ class _Place(Generic[Loaded]):
 
 
 class ModelShelf(Generic[Loaded]):
-    """The bundles of a store, <name>/<version>/manifest.json, each loaded once, when it is first needed."""
+    """The bundles of a store, each loaded once, when it is first needed."""
 
     def __init__(self, store: Path, default: str | None, load: Callable[[Path], Loaded]) -> None:
         self._store = store
         self._default = default
         self._load = load
         self._lock = threading.Lock()
-        self._places: dict[tuple[str, str], _Place[Loaded]] = {}
+        self._places: dict[Path, _Place[Loaded]] = {}
 
     def entries(self) -> tuple[ModelEntry, ...]:
         """Every bundle, by name, the newest version first."""
-        bundles = [(path.parent.parent.name, path.parent.name) for path in self._store.glob("*/*/manifest.json")]
-        found = sorted(sorted(bundles, key=lambda bundle: _version_key(bundle[1]), reverse=True), key=lambda bundle: bundle[0])
-        names = {name for name, _ in found}
-        default = self._default or (names.pop() if len(names) == 1 else None)
-        preferred = next((bundle for bundle in found if default and _means(default, bundle)), None)
-        return tuple(ModelEntry(*bundle, is_default=bundle == preferred, is_loaded=self._is_loaded(bundle)) for bundle in found)
+        return tuple(self._entry(self._store / name / version) for name, version in find_bundles(self._store))
 
     def find(self, model: str | None) -> ModelEntry:
-        """Raises: UnknownModel; BadBundle when none is named and there is no default."""
-        entries = self.entries()
-        if model is None:
-            return self._find_default(entries)
-        for entry in entries:
-            if _means(model, (entry.name, entry.version)):
-                return entry
-        raise UnknownModel(f"There is no model {quoted(model)}; there {_listed(entries)}.")
+        """Raises: UnknownModel; BadBundle when the store is empty, or none is named and no default can be told."""
+        try:
+            return self._entry(resolve(self._store, model, default=self._default))
+        except BadBundle as error:
+            raise BadBundle(str(error), log_detail=OPERATORS_HINT) from None
 
     def get(self, entry: ModelEntry) -> Loaded:
         """Blocks while the bundle is being loaded, here or in another thread. Raises: OperatorError."""
+        folder = self._folder(entry)
         with self._lock:
-            place = self._places.setdefault((entry.name, entry.version), _Place())
+            place = self._places.setdefault(folder, _Place())
         with place.lock:
             if place.error is not None:
                 raise type(place.error)(str(place.error), log_detail=place.error.log_detail)
             if place.loaded is None:
                 try:
-                    place.loaded = self._load(self._store / entry.name / entry.version)
+                    place.loaded = self._load(folder)
                 except OperatorError as error:
                     place.error = error
                     raise
             return place.loaded
 
-    def _find_default(self, entries: tuple[ModelEntry, ...]) -> ModelEntry:
-        for entry in entries:
-            if entry.is_default:
-                return entry
-        if not entries:
-            raise BadBundle("The model store holds no model. SEASHORE_MODEL_STORE says where it is.")
-        raise BadBundle(f"SEASHORE_DEFAULT_MODEL names none of the models in the store; there {_listed(entries)}.")
+    def _folder(self, entry: ModelEntry) -> Path:
+        return self._store / entry.name / entry.version
 
-    def _is_loaded(self, bundle: tuple[str, str]) -> bool:
-        place = self._places.get(bundle)
-        return place is not None and place.loaded is not None
+    def _entry(self, folder: Path) -> ModelEntry:
+        place = self._places.get(folder)
+        is_loaded = place is not None and place.loaded is not None
+        return ModelEntry(folder.parent.name, folder.name, is_default=folder == self._preferred(), is_loaded=is_loaded)
 
-
-def _means(model: str, bundle: tuple[str, str]) -> bool:
-    name, colon, version = model.partition(":")
-    return name == bundle[0] and (not colon or version == bundle[1])
-
-
-def _listed(entries: tuple[ModelEntry, ...]) -> str:
-    names = ", ".join(str(entry) for entry in entries)
-    return f"{'are' if len(entries) > 1 else 'is'} {names or 'none'}"
-
-
-def _version_key(version: str) -> list[tuple[bool, int, str]]:
-    """0.10 is newer than 0.9, and 1.0.0 than 1.0.0-rc1: a word sorts before the end, the end before a number."""
-    parts = [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"[.\-+_]", version)]
-    return [*parts, (True, -1, "")]
+    def _preferred(self) -> Path | None:
+        try:
+            return resolve(self._store, None, default=self._default)
+        except BadBundle:
+            return None
 
 
 class ClipReader:
     """The real reader: decodes, analyses and draws, with the models of a store on one device."""
 
     def __init__(self, settings: Settings) -> None:
+        # Its warnings quote the values of damaged objects, a patient's name among them, and the file's path.
+        logging.getLogger("pydicom").propagate = False
         self._limits = replace(DEFAULT_LIMITS, max_seconds=settings.max_seconds, max_pixels_per_frame=settings.max_pixels)
         self._shelf: ModelShelf[LoadedModel] = ModelShelf(
-            settings.model_store, settings.default_model, lambda bundle: _load(bundle, settings.device)
+            settings.model_store, settings.default_model, lambda folder: load_model(folder, settings.device)
         )
 
     def models(self) -> tuple[ModelEntry, ...]:
@@ -189,7 +172,3 @@ class ClipReader:
 
     def annotate(self, clip: Clip, analysis: Analysis, out: Path) -> None:
         annotate(clip, analysis, out)
-
-
-def _load(bundle: Path, device: str) -> LoadedModel:
-    return load_model(bundle, device)

@@ -132,7 +132,7 @@ def test_options_reach_the_reader(reader: WordReader, clips: Path) -> None:
     ("arguments", "sentence"),
     [
         (["--rows=ribs"], "rows is 'ribs'; it can be pleura or all."),
-        (["--model=other"], "There is no model 'other'; there is resnet3d18-w16:0.1.0."),
+        (["--model=other"], "There is no such model; there is resnet3d18-w16:0.1.0."),
         (["second.mp4", "--overlay=out.mp4"], "--overlay takes one clip at a time."),
     ],
 )

@@ -143,8 +143,30 @@ def test_empty_cells_that_are_needed_are_refused(folder: Path) -> None:
 
 def test_a_file_that_is_not_there_is_told_by_its_row_not_its_name(folder: Path) -> None:
     assert problem(folder, "file,patient,label", "Mustermann.mp4,A,present") == (
-        "Row 2: the file named there does not exist. A relative name is taken from the manifest's folder."
+        "Row 2: the file named there does not exist. A relative name is taken from the manifest's folder, "
+        "unless a folder of clips is named."
     )
+
+
+def test_relative_names_are_taken_from_the_folder_of_clips_where_one_is_named(folder: Path) -> None:
+    (folder / "tables").mkdir()
+    manifest = written(folder / "tables", "file,patient,label", "a.mp4,A,present")
+
+    assert [clip.file for clip in read_manifest(manifest, folder)] == [folder / "a.mp4"]
+    with pytest.raises(ManifestError, match="Row 2: the file named there does not exist."):
+        read_manifest(manifest)
+
+
+EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_file_is_held_against_its_sha256_where_one_is_stated(folder: Path) -> None:
+    lines = "file,patient,label,sha256", f"a.mp4,A,present,{EMPTY_SHA256}", f"b.mp4,B,present,{EMPTY_SHA256.upper()}", "c.mp4,C,present,"
+    assert [clip.sha256.lower() for clip in read(folder, *lines)] == [EMPTY_SHA256, EMPTY_SHA256, ""]
+
+    (folder / "b.mp4").write_bytes(b"another")
+    assert problem(folder, *lines) == "Row 3: the file named there is not the one the table was made for; its sha256 differs."
+    assert problem(folder, "file,patient,label,sha256", "a.mp4,A,present,e3b0") == "Row 2: the sha256 is not 64 hexadecimal digits."
 
 
 def test_the_same_clip_twice_is_refused(folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import BadBundle, UnknownModel
-from service.reader import ModelShelf
+from service.reader import OPERATORS_HINT, ModelShelf
 
 
 def shelf_of(store: Path, *bundles: str, default: str | None = None) -> ModelShelf[str]:
@@ -42,17 +42,28 @@ def test_a_model_that_is_not_there_is_told_with_those_that_are(tmp_path: Path, m
     with pytest.raises(UnknownModel) as refusal:
         shelf_of(tmp_path, "a:1", "b:2").find(model)
 
-    assert str(refusal.value) == f"There is no model '{model}'; there are a:1, b:2."
+    assert str(refusal.value) == "There is no such model; there are a:1, b:2."
 
 
 def test_several_models_and_no_default_is_the_operators_to_mend(tmp_path: Path) -> None:
-    with pytest.raises(BadBundle, match="SEASHORE_DEFAULT_MODEL names none of the models in the store; there are a:1, b:2."):
-        shelf_of(tmp_path, "a:1", "b:2").find(None)
+    shelf = shelf_of(tmp_path, "a:1", "b:2")
+
+    with pytest.raises(BadBundle) as failure:
+        shelf.find(None)
+
+    assert str(failure.value) == "The model store holds more than one model and none is the default; there are a:1, b:2."
+    assert failure.value.log_detail == OPERATORS_HINT
+    assert [entry.is_default for entry in shelf.entries()] == [False, False]
 
 
 def test_an_empty_store_says_which_setting_names_it(tmp_path: Path) -> None:
-    with pytest.raises(BadBundle, match="The model store holds no model. SEASHORE_MODEL_STORE says where it is."):
-        shelf_of(tmp_path / "nowhere").find(None)
+    shelf = shelf_of(tmp_path / "nowhere")
+
+    with pytest.raises(BadBundle) as failure:
+        shelf.find(None)
+
+    assert (str(failure.value), failure.value.log_detail) == ("The model store holds no model.", OPERATORS_HINT)
+    assert shelf.entries() == ()
 
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:

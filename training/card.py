@@ -11,12 +11,14 @@ from training.experiment import Experiment
 INTENDED = """Decision support for trained clinicians looking at a lung-ultrasound clip of one interspace or a few. It says whether the
 lung slides past the chest wall in this clip, how sure that is, and where. It is not a medical device and not for diagnosis."""
 
-LIMITS = """* **No clip with known absent sliding was used to train it or to measure it.** No public one is known to us. "Nothing slides" was made
-  from real video (controls below) and from phantoms. Its sensitivity for real absence is therefore unknown; we state none.
+LIMITS = """* **No clip with known absent sliding was used to train it or to measure it.** No public one is known to us. "Nothing
+  slides" was made from real video (controls below) and from phantoms. Its sensitivity for real absence is therefore unknown; we state none.
 * Absent sliding is not pneumothorax (one-lung intubation, pleurodesis, adhesions, apnoea, consolidation), and sliding here
   does not exclude a pneumothorax elsewhere.
-* Healthy clips are weak positives: the lung was called healthy, nobody looked at sliding. A breath held in a short clip looks like absence.
-* Few patients, mostly convex probes, three hospitals and web collections; children, very obese patients and subcutaneous emphysema hardly at all.
+* Healthy clips are weak positives: the lung was called healthy, nobody looked at sliding. A breath held in a short clip looks like
+  absence.
+* Few patients, mostly convex probes, three hospitals and web collections; children, very obese patients and subcutaneous emphysema
+  hardly at all.
 * The pleura finder errs where a fascia runs parallel above the pleura, on effusions and consolidations. Look at the line drawn."""
 
 
@@ -24,7 +26,7 @@ def write_card(
     experiment: Experiment, calibration: Calibration, figures: Mapping[str, Any], trained_on: list[LabelledClip], command: str
 ) -> str:
     """The text of MODEL_CARD.md."""
-    fit = experiment.fit
+    fit, spec = experiment.fit, experiment.spec
     return "\n".join(
         [
             f"# {experiment.name} {experiment.version}",
@@ -33,22 +35,23 @@ def write_card(
             INTENDED,
             "",
             "## What it is",
-            f"{fit.model}, width {fit.width}, on patches {experiment.spec.patch_shape} (C T h w; bands {', '.join(experiment.spec.bands)}) at "
-            f"{experiment.spec.fps:g} fps, stabilised by the wall's own motion: {experiment.spec.stabilised}. The clip's probability is a logistic",
+            f"{fit.model}, width {fit.width}, on patches {spec.patch_shape} (C T h w; bands {', '.join(spec.bands)}) at {spec.fps:g} fps, "
+            f"stabilised by the wall's own motion: {spec.stabilised}. The clip's probability is a logistic",
             "regression on the network's pooled logit, that logit minus the wall's, the measured slide of lung past wall, and that slide",
             "over wall past wall:",
             "",
-            f"    logit = {calibration.intercept:+.2f} {calibration.model_logit:+.2f} model {calibration.model_past_wall:+.2f} model past wall "
-            f"{calibration.log_slide:+.2f} log slide {calibration.log_slide_past_wall:+.2f} log slide past wall",
+            f"    logit = {calibration.intercept:+.2f} {calibration.model_logit:+.2f} model "
+            f"{calibration.model_past_wall:+.2f} model past wall {calibration.log_slide:+.2f} log slide "
+            f"{calibration.log_slide_past_wall:+.2f} log slide past wall",
             "",
-            f"Present above {calibration.present_above:.2f}, absent below {calibration.absent_below:.2f}; no verdict when the clip's own wall scores above "
-            f"{calibration.wall_control_above:.2f} or a lung point is suspected.",
+            f"Present above {calibration.present_above:.2f}, absent below {calibration.absent_below:.2f}; no verdict when the clip's "
+            f"own wall scores above {calibration.wall_control_above:.2f} or a lung point is suspected.",
             "",
             "## How it was made",
             "    " + command,
             "",
-            f"Seed {fit.seed}, recipe {dict(experiment.recipe)}. Twins of real video that differ in an added slide alone (locked, mirror, wall),",
-            "the clips' own chest walls, and pairs of phantoms; see `training/counterfactual.py`.",
+            f"Seed {fit.seed}, recipe {dict(experiment.recipe)}. Twins of real video that differ in an added slide alone "
+            "(locked, mirror, wall), the clips' own chest walls, and pairs of phantoms; see `training/counterfactual.py`.",
             "",
             "## What it is worth",
             *_controls(figures["controls"]),
@@ -61,8 +64,9 @@ def write_card(
             LIMITS,
             "",
             "## Data and attribution",
-            "Real clips, all CC BY, from the public collection github.com/jannisborn/covid19_ultrasound (Born et al. 2021, doi:10.3390/app11020672);",
-            "who made each clip is said in that collection's metadata. The list with checksums is `training/experiments/clips_cc_by.csv`.",
+            "Real clips, all CC BY, from the public collection github.com/jannisborn/covid19_ultrasound (Born et al. 2021,",
+            "doi:10.3390/app11020672); who made each clip is said in that collection's metadata. The list with checksums is",
+            "`training/experiments/clips_cc_by.csv`.",
             "",
             *_attribution(trained_on),
             "",

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from service.errors import SeashoreError
 from service.manifest import Label, LabelledClip, Manifest, read_manifest
@@ -34,7 +34,11 @@ Examples:
 
   seashore train all training/experiments/default.toml --manifest clips.csv
 
+  seashore train all training/experiments/default.toml --manifest training/experiments/clips_cc_by.csv --clips clips
+
   seashore train fit training/experiments/default.toml        one step; what was stopped goes on
+
+  seashore train pleura training/experiments/pleura_annotations.json --clips clips --out pleura.onnx
 """
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -51,6 +55,9 @@ app = typer.Typer(
 ExperimentFile = Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="What is trained, as in training/experiments/.")]
 Work = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the steps leave their results; runs/NAME-VERSION unless given.")]
 ManifestFile = Annotated[Path | None, typer.Option("--manifest", metavar="CLIPS.csv", help="Table of clips: file,patient,label,...")]
+ClipsFolder = Annotated[
+    Path | None, typer.Option("--clips", metavar="FOLDER", help="Where the manifest's clips lie; the manifest's own folder unless given.")
+]
 Store = Annotated[Path, typer.Option(metavar="FOLDER", help="The model store the bundle goes to.")]
 Device = Annotated[str | None, typer.Option(help="cpu or auto; as the experiment says unless given.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads to compute with; as the experiment says unless given.")]
@@ -61,11 +68,15 @@ class TrainingStepMissing(ValueError):
     """A step was asked for before one that it needs."""
 
 
+class ManifestMissing(ValueError):
+    """A folder of clips was named, and no table that says what they are."""
+
+
 @app.command(epilog="Example: seashore train examples training/experiments/default.toml --manifest clips.csv")
-def examples(experiment: ExperimentFile, manifest: ManifestFile = None, work: Work = None) -> None:
+def examples(experiment: ExperimentFile, manifest: ManifestFile = None, clips: ClipsFolder = None, work: Work = None) -> None:
     """Make the examples: phantoms, and both classes out of each real clip of the manifest."""
     with _told():
-        _make_examples(read_experiment(experiment), _read(manifest), work)
+        _make_examples(read_experiment(experiment), _read(manifest, clips), work)
 
 
 @app.command(epilog="Example: seashore train fit training/experiments/default.toml --device auto")
@@ -76,30 +87,37 @@ def fit(experiment: ExperimentFile, work: Work = None, device: Device = None, th
 
 
 @app.command(epilog="Example: seashore train calibrate training/experiments/default.toml --manifest clips.csv")
-def calibrate(experiment: ExperimentFile, manifest: ManifestFile = None, work: Work = None) -> None:
+def calibrate(experiment: ExperimentFile, manifest: ManifestFile = None, clips: ClipsFolder = None, work: Work = None) -> None:
     """Turn logits into probabilities, and set the band in which the answer is "cannot tell"."""
     with _told():
-        _calibrate(read_experiment(experiment), _read(manifest), work)
+        _calibrate(read_experiment(experiment), _read(manifest, clips), work)
 
 
 @app.command(epilog="Example: seashore train evaluate training/experiments/default.toml --manifest clips.csv")
-def evaluate(experiment: ExperimentFile, manifest: ManifestFile = None, work: Work = None) -> None:
+def evaluate(experiment: ExperimentFile, manifest: ManifestFile = None, clips: ClipsFolder = None, work: Work = None) -> None:
     """Judge on clips of patients held out of training against hard controls made of them, and on phantoms."""
     with _told():
-        _evaluate(read_experiment(experiment), _read(manifest), work)
+        _evaluate(read_experiment(experiment), _read(manifest, clips), work)
 
 
 @app.command(epilog="Example: seashore train export training/experiments/default.toml --store model_store")
-def export(experiment: ExperimentFile, manifest: ManifestFile = None, work: Work = None, store: Store = DEFAULT_STORE) -> None:
+def export(
+    experiment: ExperimentFile,
+    manifest: ManifestFile = None,
+    clips: ClipsFolder = None,
+    work: Work = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
     """Write the bundle: graphs checked against torch, calibration, golden clip, model card with the figures."""
     with _told():
-        _export(read_experiment(experiment), _read(manifest), work, store)
+        _export(read_experiment(experiment), _read(manifest, clips), work, store)
 
 
 @app.command("all", epilog="Example: seashore train all training/experiments/quick.toml")
 def run_all(
     experiment: ExperimentFile,
     manifest: ManifestFile = None,
+    clips: ClipsFolder = None,
     work: Work = None,
     store: Store = DEFAULT_STORE,
     device: Device = None,
@@ -107,13 +125,49 @@ def run_all(
 ) -> None:
     """Every step in turn. Examples that are there already are used, a fit that was stopped goes on."""
     with _told():
-        plan, clips = read_experiment(experiment), _read(manifest)
+        plan, table = read_experiment(experiment), _read(manifest, clips)
         if not (_work(plan, work) / "examples").exists():
-            _make_examples(plan, clips, work)
+            _make_examples(plan, table, work)
         _fit(plan, work, device, threads)
-        _calibrate(plan, clips, work)
-        _evaluate(plan, clips, work)
-        _export(plan, clips, work, store)
+        _calibrate(plan, table, work)
+        _evaluate(plan, table, work)
+        _export(plan, table, work, store)
+
+
+@app.command(epilog="Example: seashore train pleura training/experiments/pleura_annotations.json --clips clips --out pleura.onnx")
+def pleura(
+    annotations: Annotated[Path, typer.Argument(metavar="ANNOTATIONS.json", help="Pleural lines, as in training/experiments/.")],
+    clips: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the annotated clips lie.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE.onnx", help="What is written; service/cine/weights/pleura.onnx is what serving reads.")
+    ],
+    steps: Annotated[int, typer.Option(min=1)] = 1500,
+    phantoms: Annotated[int, typer.Option(min=0, help="How many simulated pictures are learned from as well.")] = 160,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads to compute with; as torch likes unless given.")] = None,
+) -> None:
+    """Fit the net that finds the pleural line. Every bundle is read with it: train the bundles again afterwards."""
+    with _told():
+        _pleura(annotations, clips, out, steps=steps, phantoms=phantoms, seed=seed, threads=threads)
+
+
+def _pleura(annotations: Path, clips: Path, out: Path, *, steps: int, phantoms: int, seed: int, threads: int | None) -> None:
+    import torch
+
+    from training.pleura_net import annotated_samples, export, fit, phantom_samples, read_annotations, require_clips
+
+    table = read_annotations(annotations)
+    require_clips(table, clips)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    samples = list(_counted("Annotated clips", annotated_samples(table, clips), len(table)))
+    simulated = list(_counted("Phantoms", phantom_samples(phantoms, seed + 1), phantoms))
+    with _progress("Steps", steps) as (progress, task):
+        net = fit(
+            samples, simulated, steps=steps, seed=seed, on_step=lambda loss: progress.update(task, advance=1, loss=f"loss {loss:.2f}")
+        )
+    export(net, out)
+    err.print(f"Fitted to {len(samples)} clips and {len(simulated)} phantoms. Written: {out}", markup=False)
 
 
 def _make_examples(experiment: Experiment, manifest: Manifest | None, work: Path | None) -> None:
@@ -220,8 +274,10 @@ def _work(experiment: Experiment, given: Path | None) -> Path:
     return given if given is not None else Path("runs") / f"{experiment.name}-{experiment.version}"
 
 
-def _read(manifest: Path | None) -> Manifest | None:
-    return None if manifest is None else read_manifest(manifest)
+def _read(manifest: Path | None, clips: Path | None) -> Manifest | None:
+    if manifest is None and clips is not None:
+        raise ManifestMissing("--clips says where a manifest's clips lie; --manifest must say which table that is.")
+    return None if manifest is None else read_manifest(manifest, clips)
 
 
 def _read_json(path: Path, step: str) -> dict[str, Any]:
@@ -256,6 +312,15 @@ def _follow(words: str, lines: Iterable[str], total: int) -> None:
 
 
 def _counted(words: str, pieces: Iterable[T], total: int) -> Iterator[T]:
-    columns = TextColumn(words), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with _progress(words, total) as (progress, task):
+        for piece in pieces:
+            yield piece
+            progress.advance(task)
+
+
+@contextmanager
+def _progress(words: str, total: int) -> Iterator[tuple[Progress, TaskID]]:
+    """A bar with one task; its field `loss` is shown behind."""
+    columns = TextColumn(words), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[loss]}")
     with Progress(*columns, console=err, disable=total == 0) as progress:
-        yield from progress.track(pieces, total=total)
+        yield progress, progress.add_task(words, total=total, loss="")

@@ -82,14 +82,14 @@ def base_lung(strip: NDArray[np.uint8], grid: StripGrid, base: Base, carried: Fl
     wall = strip[:, min(grid.first_row, grid.zero_row - 8) : grid.zero_row].astype(np.float32)
     match base:
         case Base.LOCKED:
-            return _carry(_changing_texture(own, rng), carried)
+            return _carry(_changing_texture(own, carried, rng), carried)
         case Base.MIRROR:
             return _like(_mirrored_wall(wall, own.shape[1], rng), own)
         case Base.WALL:
             return _like(_wall_from_along(wall, own.shape[1], rng), own)
 
 
-def _changing_texture(lung: Floats, rng: np.random.Generator) -> Floats:
+def _changing_texture(lung: Floats, carried: Floats, rng: np.random.Generator) -> Floats:
     """The lung's stills faded into one another: speckle that changes but goes nowhere."""
     num_frames = len(lung)
     anchors = rng.choice(num_frames, size=3, replace=num_frames < 3)
@@ -99,10 +99,12 @@ def _changing_texture(lung: Floats, rng: np.random.Generator) -> Floats:
     if rng.random() < 0.25:
         weights[:] = (1, 0, 0)
     weights /= weights.sum(axis=1, keepdims=True)
-    mean = lung[anchors].mean(axis=0)
+    # Brought to where the wall was in the window's middle: stills taken as the wall moved by, faded, would slide past it.
+    stills = _carry(lung[anchors], -carried[anchors])
+    mean = stills.mean(axis=0)
     # Averaging independent speckle flattens it; dividing by the weights' norm keeps its contrast.
     contrast = np.sqrt((weights**2).sum(axis=1))[:, None, None]
-    return np.asarray(mean + np.tensordot(weights, lung[anchors] - mean, axes=1) / contrast, dtype=np.float32)
+    return np.asarray(mean + np.tensordot(weights, stills - mean, axes=1) / contrast, dtype=np.float32)
 
 
 def _mirrored_wall(wall: Floats, num_rows: int, rng: np.random.Generator) -> Floats:
@@ -124,7 +126,8 @@ def _bounce(distance: NDArray[np.int64], length: int) -> NDArray[np.int64]:
 def _wall_from_along(wall: Floats, num_rows: int, rng: np.random.Generator) -> Floats:
     """Real wall video from a place 2-4 columns further along, as lung."""
     by = int(rng.choice([-1, 1]) * rng.integers(50, 120)) if wall.shape[2] > 160 else 0
-    moved = _move_along(wall, np.full((len(wall), wall.shape[2]), by, np.float32))
+    # Around the end, not mirrored in it: mirrored wall moves the other way, which is a slide of twice the wall's motion.
+    moved = np.roll(wall, by, axis=2)
     return np.asarray(moved[:, wall.shape[1] - 1 - _bounce(np.arange(num_rows), wall.shape[1])])
 
 

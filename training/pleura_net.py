@@ -5,9 +5,11 @@ and `net_input`). Effusions are drawn into the training pictures, because none o
 """
 
 import json
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,6 +35,26 @@ DILATIONS = ((1, 1), (2, 2), (4, 4), (8, 4), (16, 8), (8, 16), (2, 2))
 """Down and across: sees 170 px up and down at the published scale, enough for an A-line and the wall above the line."""
 TARGET_SPREAD_SAMPLES = 1.3
 CROP_BEAMS = 160
+
+
+class AnnotationError(ValueError):
+    """The annotations cannot be read, or clips that they speak of are not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What a reader saw in one clip, in pixels of its frames."""
+
+    frame: int
+    """The frame that was annotated."""
+    line: NDArray[np.float64]
+    """Points of the pleural line from left to right, (K, 2), K >= 2. A guess where it is not visible."""
+    interspaces: tuple[tuple[float, float], ...]
+    """(x0, x1) of each stretch of pleura that is to be seen."""
+    is_visible: bool
+    """False where the reader saw no pleural line at all."""
+    sure: float
+    """How sure the reader was, 0..1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +86,51 @@ class PleuraNet(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels, 2, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return torch.as_tensor(self.layers(pixels))
+        logits: Tensor = self.layers(pixels)
+        return logits
 
 
-def annotated_samples(annotations: Path, clips: Path) -> Iterator[tuple[str, Sample]]:
-    """(file name, sample) of every annotated clip in the folder `clips` whose sector is found."""
-    for name, truth in json.loads(annotations.read_text()).items():
+def read_annotations(path: Path) -> dict[str, Annotation]:
+    """File name -> annotation, in the file's order. Raises: AnnotationError."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AnnotationError(f"The annotations cannot be read: {error.strerror or 'unknown reason'}.") from None
+    except ValueError:  # not JSON, or not UTF-8
+        raise AnnotationError("The annotations are not JSON.") from None
+    if not isinstance(table, dict) or not table:
+        raise AnnotationError("The annotations must be a JSON object with an entry for each clip.")
+    return {name: _annotation(fields, number) for number, (name, fields) in enumerate(table.items(), start=1)}
+
+
+def _annotation(fields: Any, number: int) -> Annotation:
+    try:
+        line = np.array(fields["line"], np.float64)
+        interspaces = tuple((float(x0), float(x1)) for x0, x1 in fields["interspaces"])
+        annotation = Annotation(int(fields["frame"]), line, interspaces, bool(fields["visible"]), float(fields["sure"]))
+    except (KeyError, TypeError, ValueError):
+        raise AnnotationError(f"Annotation {number} must have frame, line, interspaces, visible and sure.") from None
+    if line.ndim != 2 or line.shape[0] < 2 or line.shape[1] != 2 or (np.diff(line[:, 0]) <= 0).any():
+        raise AnnotationError(f"The line of annotation {number} must be two points (x, y) or more, from left to right.")
+    return annotation
+
+
+def require_clips(annotations: Mapping[str, Annotation], clips: Path) -> None:
+    """Raises: AnnotationError when annotated clips are not in the folder `clips`."""
+    missing = sum(not (clips / name).is_file() for name in annotations)
+    if missing:
+        raise AnnotationError(f"{missing} of the {len(annotations)} annotated clips are not in the folder of clips.")
+
+
+def annotated_samples(annotations: Mapping[str, Annotation], clips: Path) -> Iterator[Sample]:
+    """A sample of every clip in the folder `clips` in which pleura is to be seen and the sector is found."""
+    for name, annotation in annotations.items():
+        if not annotation.is_visible:
+            continue
         overview = look_over(open_clip(clips / name, DEFAULT_LIMITS))
         sector = find_sector(overview)
         if sector is not None:
-            yield name, _sample(overview, sector, np.array(truth["line"], float), truth["interspaces"], truth["sure"], truth["visible"])
+            yield _sample(overview, sector, annotation.line, annotation.interspaces, annotation.sure, True)
 
 
 def phantom_samples(count: int, seed: int) -> Iterator[Sample]:
@@ -152,8 +209,19 @@ def _with_effusion(mean: Floats, ridge: Floats, line: Floats, rng: np.random.Gen
     return np.asarray(mean * (1 - inside) + solid * inside, np.float32), np.asarray(ridge * (1 - 0.95 * inside), np.float32)
 
 
-def fit(samples: list[Sample], phantoms: list[Sample], *, steps: int, seed: int, batch: int = 8) -> PleuraNet:
-    """Train. The loss is the cross-entropy of the depth on beams where pleura is seen, and of whether it is seen on all."""
+def fit(
+    samples: list[Sample],
+    phantoms: list[Sample],
+    *,
+    steps: int,
+    seed: int,
+    batch: int = 8,
+    on_step: Callable[[float], None] | None = None,
+) -> PleuraNet:
+    """Train. The loss is the cross-entropy of the depth on beams where pleura is seen, and of whether it is seen on all.
+
+    `on_step` is told the loss of each step. The same samples, seed and number of threads give the same net.
+    """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     net = PleuraNet()
@@ -162,7 +230,7 @@ def fit(samples: list[Sample], phantoms: list[Sample], *, steps: int, seed: int,
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
     chance = np.array([sample.weight for sample in samples])
     net.train()
-    for step in range(steps):
+    for _ in range(steps):
         drawn = [
             phantoms[rng.integers(len(phantoms))]
             if phantoms and rng.random() < 0.3
@@ -174,8 +242,8 @@ def fit(samples: list[Sample], phantoms: list[Sample], *, steps: int, seed: int,
         optimiser.step()
         optimiser.zero_grad()
         schedule.step()
-        if step % 100 == 0:
-            print(f"step {step}/{steps}  loss {loss.item():.3f}", flush=True)
+        if on_step is not None:
+            on_step(loss.item())
     net.eval()
     return net
 
@@ -207,4 +275,9 @@ def export(net: PleuraNet, path: Path) -> None:
     """Write the net as ONNX; any number of beams."""
     path.parent.mkdir(parents=True, exist_ok=True)
     example = torch.zeros(1, NUM_INPUTS, DEPTH_SAMPLES, CROP_BEAMS)
-    torch.onnx.export(net, (example,), str(path), dynamo=False, opset_version=17, input_names=["beams"], dynamic_axes={"beams": {3: "A"}})
+    with warnings.catch_warnings():
+        # Deprecated, but its graph of a variable width is one that cv2.dnn is known to read (a test holds that).
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            net, (example,), str(path), dynamo=False, opset_version=17, input_names=["beams"], dynamic_axes={"beams": {3: "A"}}
+        )

@@ -27,7 +27,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.models.fold import affine, fold_batch_norm
-from training.models.resnet3d import BatchNormReLU, LogitHead, Normalise, Residual, ResNet3D, SameConv3d, SameMaxPool3d, same_padding
+from training.models.resnet3d import (
+    BatchNormReLU,
+    Changes,
+    LogitHead,
+    Normalise,
+    Residual,
+    ResNet3D,
+    SameConv3d,
+    SameMaxPool3d,
+    changes,
+    same_padding,
+)
 
 Size = tuple[int, int, int]
 """T, h, w."""
@@ -128,6 +139,23 @@ class _Normalise(Layer):
 
     def run(self, x: Tensor) -> tuple[Tensor, Pullback]:
         return (x - self.mean) / self.scale, lambda gradient: gradient / self.scale
+
+
+class _Changes(Layer):
+    """y = (x - mean over time) / s with s = sqrt(variance + 4). With P for "minus the mean over time", which is its own adjoint:
+
+    pullback(g) = P g / s - mean(g y) (x - mean) / s^2
+    """
+
+    def run(self, x: Tensor) -> tuple[Tensor, Pullback]:
+        moving, centred, contrast = changes(x)
+        y = moving / contrast
+
+        def pullback(gradient: Tensor) -> Tensor:
+            moved = (gradient - gradient.mean(dim=2, keepdim=True)) / contrast
+            return moved - (gradient * y).mean(dim=(2, 3, 4), keepdim=True) * centred / (contrast * contrast)
+
+        return y, pullback
 
 
 class _ReLU(Layer):
@@ -329,6 +357,7 @@ layer_of.register(nn.Sequential, _Chain)
 layer_of.register(nn.Identity, lambda _, size: _Identity(size))
 layer_of.register(nn.ReLU, lambda _, size: _ReLU(size))
 layer_of.register(Normalise, _Normalise)
+layer_of.register(Changes, lambda _, size: _Changes(size))
 layer_of.register(BatchNormReLU, lambda source, size: _ReLU(size, source.norm))
 layer_of.register(SameMaxPool3d, lambda _, size: _MaxPool(size))
 layer_of.register(Residual, _Residual)

@@ -86,9 +86,9 @@ def measure_motion(
 ) -> Motion:
     """Follow wall and lung of every column through a window.
 
-    `strip` (T, rows, columns), `times_s` (T,) when each frame was really taken (repeated frames repeat it),
-    `first_row` the first that lies on the picture (the wall
-    above a shallow pleura is thin), `centres` (K,) the columns' middles. Pairs of one and the same frame say nothing and come out untracked.
+    `strip` (T, rows, columns), `times_s` (T,) when each frame was really taken (repeated frames repeat it), `first_row` the
+    first that lies on the picture (the wall above a shallow pleura is thin), `centres` (K,) the columns' middles. Pairs of one
+    and the same frame say nothing and come out untracked.
     """
     lag = max(1, round(LAG_S * (len(strip) - 1) / max(float(times_s[-1] - times_s[0]), 1e-6)))
     lag = min(lag, max(1, len(strip) - 1))

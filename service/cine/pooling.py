@@ -207,15 +207,18 @@ def _cell_logits(evidence: Evidence, calibration: Calibration) -> Floats:
 
 
 def find_lung_point(evidence: Evidence, calibration: Calibration) -> float | None:
-    """Where one side of the pleura slides and the other does not: the split of the columns with the largest contrast.
+    """Where one side of the pleura slides and the other does not.
 
     Both sides need two columns; one must speak for sliding and the other against, and the contrast must be larger than
-    two unlike stretches of one lung show.
+    two unlike stretches of one lung show. The contrast of medians is the same for many borders, so among those the one
+    is taken whose two sides are most alike within.
     """
     found = contrasts(evidence, calibration)
     if found.max(initial=0.0) < calibration.lung_point_contrast:
         return None
-    return float(found.argmax()) + 0.5
+    logits = _column_logits(evidence, calibration)
+    unlike = [_spread(logits[: k + 1]) + _spread(logits[k + 1 :]) for k in range(len(found))]
+    return float(np.where(found >= calibration.lung_point_contrast, unlike, np.inf).argmin()) + 0.5
 
 
 def contrasts(evidence: Evidence, calibration: Calibration) -> Floats:
@@ -223,16 +226,26 @@ def contrasts(evidence: Evidence, calibration: Calibration) -> Floats:
 
     0 where a side has fewer than two columns, or where both sides speak for the same.
     """
-    count = len(evidence.interspace)
-    logits = np.array([_or_nan(summarise(evidence, columns=np.array([k])), calibration) for k in range(count)])
-    found = np.zeros(max(count - 1, 0))
-    for k in range(count - 1):
+    logits = _column_logits(evidence, calibration)
+    found = np.zeros(max(len(logits) - 1, 0))
+    for k in range(len(found)):
         left, right = logits[: k + 1], logits[k + 1 :]
         left, right = left[np.isfinite(left)], right[np.isfinite(right)]
         if min(len(left), len(right)) >= 2:
             a, b = float(np.median(left)), float(np.median(right))
             found[k] = abs(a - b) if min(a, b) < 0 < max(a, b) else 0.0
     return found
+
+
+def _column_logits(evidence: Evidence, calibration: Calibration) -> Floats:
+    """NaN where a column says nothing, (K,)."""
+    return np.array([_or_nan(summarise(evidence, columns=np.array([k])), calibration) for k in range(len(evidence.interspace))])
+
+
+def _spread(logits: Floats) -> float:
+    """Sum of the distances from the median."""
+    seen = logits[np.isfinite(logits)]
+    return float(np.abs(seen - np.median(seen)).sum()) if len(seen) else 0.0
 
 
 def _or_nan(summary: Summary, calibration: Calibration) -> float:

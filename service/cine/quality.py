@@ -51,7 +51,7 @@ def _frozen(info: ClipInfo, overview: Overview) -> Reason | None:
 
 def _slow(info: ClipInfo) -> Reason | None:
     distinct = int((~info.is_duplicate).sum())
-    rate = (distinct - 1) / info.duration_s if info.duration_s > 0 else 0.0
+    rate = distinct / info.duration_s if info.duration_s > 0 else 0.0
     if info.num_frames < 2 or distinct < 2 or rate >= MIN_FRAMES_PER_SECOND:
         return None
     return Reason(

@@ -115,7 +115,7 @@ def _echo_mask(overview: Overview, region: EchoRegion | None) -> NDArray[np.bool
         candidate &= inside
     # Opening removes strokes of text and ruler ticks (2-4 px); closing bridges shadows and dark lung.
     opened = cv2.morphologyEx(candidate, cv2.MORPH_OPEN, _disc(5 * scale))
-    whole = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _disc(11 * scale))
+    whole = _closed(opened, _disc(11 * scale))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(whole)
     if len(stats) < 2:
         return np.zeros(candidate.shape, np.bool_)
@@ -123,6 +123,13 @@ def _echo_mask(overview: Overview, region: EchoRegion | None) -> NDArray[np.bool
     # A dark fan falls apart into beams and far echoes: keep every piece of some size.
     kept = 1 + np.flatnonzero(sizes > 0.08 * sizes.max())
     return np.asarray(np.isin(labels, kept))
+
+
+def _closed(image: cv2.typing.MatLike, disc: NDArray[np.uint8]) -> cv2.typing.MatLike:
+    """Closed as if black went on around the picture: at its edge cv2 leaves standing what closing has dilated."""
+    pad = len(disc)
+    wide = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=0)
+    return cv2.morphologyEx(wide, cv2.MORPH_CLOSE, disc)[pad:-pad, pad:-pad]
 
 
 def _disc(diameter: float) -> NDArray[np.uint8]:

@@ -89,7 +89,7 @@ def lay_strip(sector: Sector, pleura: Pleura, *, picture_depth_px: int, wall_row
         y=y.astype(np.float32),
         zero_row=wall_rows,
         px_per_strip_px=scale,
-        interspaces=tuple((int(a), int(b) + 1) for a, b in zip(first, last, strict=True)),
+        interspaces=tuple((int(a), min(int(b) + 1, len(lateral))) for a, b in zip(first, last, strict=True)),
         is_echo=is_echo,
     )
 

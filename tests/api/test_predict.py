@@ -132,7 +132,7 @@ def test_options_reach_the_reader(client: httpx.Client, reader: WordReader) -> N
             "There is no option 'salency'; the options are saliency, model, rows, region, mm_per_px.",
         ),
         ("rows=all&rows=pleura", 422, "bad_option", "rows is given 2 times; give it once."),
-        ("model=other", 404, "unknown_model", "There is no model 'other'; there is resnet3d18-w16:0.1.0."),
+        ("model=other", 404, "unknown_model", "There is no such model; there is resnet3d18-w16:0.1.0."),
     ],
 )
 def test_a_wrong_option_is_told_in_a_sentence(client: httpx.Client, query: str, status: int, code: str, detail: str) -> None:

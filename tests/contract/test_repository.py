@@ -151,9 +151,33 @@ def test_the_locks_hold_all_that_is_declared_and_agree() -> None:
     assert run.items() <= everything.items()
     assert {name for name in run if gpu.get(name) != run[name]} == {"onnxruntime"}
     assert gpu["onnxruntime-gpu"] == run["onnxruntime"]
+    assert int(run["opencv-python-headless"].split(".")[0]) >= 5  # every figure was measured with 5
 
 
-def test_the_serving_locks_hold_no_torch_and_no_gpl_codec() -> None:
-    unwanted = {"torch", "lightning", "onnx", "onnxscript", "pylibjpeg-libjpeg"}
+def test_the_serving_locks_hold_no_torch_no_gpl_codec_and_none_that_ends_the_process() -> None:
+    unwanted = {"torch", "lightning", "onnx", "onnxscript", "pylibjpeg-libjpeg", "python-gdcm"}
 
     assert unwanted & (pins("run.txt").keys() | pins("run-gpu.txt").keys()) == set()
+
+
+def test_what_the_package_carries_beside_its_modules_is_declared() -> None:
+    """A wheel without the page or the pleura net installs and then fails at the first clip."""
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    for package, declared_patterns in patterns.items():
+        files = {path.relative_to(ROOT / package) for path in tracked_files() if path.is_relative_to(ROOT / package)}
+        data = {path for path in files if path.suffix not in (".py", ".md")}
+
+        assert {path.as_posix() for path in data if not any(path.match(pattern) for pattern in declared_patterns)} == set()
+
+
+def test_the_model_store_is_found_in_a_clone_and_in_the_image() -> None:
+    """Settings look beside the package; the image keeps the clone's layout under its work folder and installs it in place."""
+    image = (ROOT / "Dockerfile").read_text()
+    build, runtime = image.split("FROM ${BASE} AS runtime")
+
+    assert Settings.model_fields["model_store"].get_default(call_default_factory=True) == ROOT / "model_store"
+    assert build.count("COPY service/ service/\nRUN /opt/seashore/bin/pip install --no-cache-dir --no-deps --editable .") == 2
+    assert "\nWORKDIR /app\n" in build
+    assert "\nWORKDIR /app\n" in runtime
+    assert "\nCOPY model_store/ model_store/\n" in runtime
+    assert "!model_store" in (ROOT / ".dockerignore").read_text().split()

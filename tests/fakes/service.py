@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -19,11 +20,10 @@ from numpy.typing import NDArray
 
 from service.api.app import create_app
 from service.cine.clip import Clip, ClipInfo
-from service.cine.decode import DEFAULT_LIMITS, open_clip
 from service.errors import BadBundle, SeashoreError, UnknownModel
 from service.findings import Analysis, Arrays, Verdict
 from service.pipeline import Options, Progress
-from service.reader import ModelEntry, Reader
+from service.reader import ClipReader, ModelEntry, Reader
 from service.reading import Saliency
 from service.settings import Settings
 from tests.fakes.analysis import example_analysis
@@ -69,7 +69,7 @@ class WordReader:
 
     def find(self, model: str | None) -> ModelEntry:
         if model not in (None, MODEL.name, str(MODEL)):
-            raise UnknownModel(f"There is no model '{model}'; there is {MODEL}.")
+            raise UnknownModel(f"There is no such model; there is {MODEL}.")
         return MODEL
 
     def load(self, entry: ModelEntry) -> None:
@@ -113,16 +113,18 @@ class WordReader:
             raise kind(f"This is the sentence of {word}.", log_detail=PATIENT)
 
 
-class DecodingReader(WordReader):
-    """Decodes for real; then the lung slides in every clip."""
+@cache
+def shipped_reader() -> ClipReader:
+    """The real reader with the model of the repository's store, loaded once a run. On the CPU, so that figures are the same everywhere."""
+    reader = ClipReader(Settings(device="cpu"))
+    reader.load(reader.find(None))
+    return reader
 
-    def open(self, path: Path) -> Clip:
-        return open_clip(path, DEFAULT_LIMITS)
 
-    def read(
-        self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None, *, decode_ms: float = 0.0
-    ) -> tuple[Analysis, Arrays]:
-        return super().read(WordClip("present"), entry, options, on_progress)
+def shipped_bundle() -> Path:
+    """Folder of the model that `shipped_reader` reads with."""
+    entry = shipped_reader().find(None)
+    return Settings().model_store / entry.name / entry.version
 
 
 def _answer(word: str, *, with_saliency: bool) -> tuple[Analysis, Arrays]:

@@ -12,7 +12,7 @@ from training.examples import ExampleWriter, Origin
 from training.experiment import read_experiment
 
 QUICK = Path(__file__).parents[2] / "training" / "experiments" / "quick.toml"
-STEPS = ("examples", "fit", "calibrate", "evaluate", "export", "all")
+STEPS = ("examples", "fit", "calibrate", "evaluate", "export", "all", "pleura")
 
 
 def ask(*arguments: str | Path) -> Result:
@@ -37,6 +37,7 @@ def test_the_help_of_a_step_ends_with_an_example(step: str) -> None:
         (("fit", "missing.toml"), "The experiment cannot be read: No such file or directory."),
         (("fit", QUICK), "This folder holds no finished examples; `seashore train examples` makes them."),
         (("examples", QUICK, "--manifest", "missing.csv"), "The manifest cannot be read: No such file or directory."),
+        (("examples", QUICK, "--clips", "clips"), "--clips says where a manifest's clips lie; --manifest must say which table that is."),
         (("export", QUICK), "calibration.json is not there yet; `seashore train calibrate` makes it."),
     ],
 )

@@ -14,11 +14,19 @@ class Builder(Protocol):
     ) -> nn.Module: ...
 
 
-def _resnet3d(kind: str, repetitions: Sequence[int]) -> Builder:
+def _resnet3d(kind: str, repetitions: Sequence[int], *, of_changes: bool = False) -> Builder:
     def build_resnet3d(
         *, channels: int, width: int, mean: float | Sequence[float] = 0.0, scale: float | Sequence[float] = 255.0
     ) -> nn.Module:
-        return ResNet3D(kind, repetitions, channels=channels, width=width, mean=mean, scale=scale)  # type: ignore[arg-type]
+        return ResNet3D(
+            kind,  # type: ignore[arg-type]
+            repetitions,
+            channels=channels,
+            width=width,
+            mean=mean,
+            scale=scale,
+            of_changes=of_changes,
+        )
 
     return build_resnet3d
 
@@ -27,6 +35,7 @@ _BUILDERS: dict[str, Builder] = {
     "resnet3d-18": _resnet3d("basic", (2, 2, 2, 2)),
     "resnet3d-34": _resnet3d("basic", (3, 4, 6, 3)),
     "resnet3d-50": _resnet3d("bottleneck", (3, 4, 6, 3)),
+    "resnet3d-18-changes": _resnet3d("basic", (2, 2, 2, 2), of_changes=True),
 }
 
 NAMES = tuple(_BUILDERS)

