@@ -65,10 +65,16 @@ VARIANCE_FLOOR = 4.0
 
 
 def changes(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(x minus its mean over time, x minus the patch's mean, the patch's contrast (N, C, 1, 1, 1))."""
-    centred = x - x.mean(dim=(2, 3, 4), keepdim=True)
-    contrast = torch.sqrt((centred * centred).mean(dim=(2, 3, 4), keepdim=True) + VARIANCE_FLOOR)
-    return x - x.mean(dim=2, keepdim=True), centred, contrast
+    """(x minus its mean over time, x minus the patch's mean, the patch's contrast (N, C, 1, 1, 1)).
+
+    The variance is summed from that over time and that of the means over time. Written as the mean of `centred` squared,
+    OpenVINO 2026.4 takes the whole for a mean-variance normalisation, which it is not, and answers logits wrong by 0.8.
+    """
+    still = x.mean(dim=2, keepdim=True)
+    mean = still.mean(dim=(3, 4), keepdim=True)
+    moving, shape = x - still, still - mean
+    variance = (moving * moving).mean(dim=(2, 3, 4), keepdim=True) + (shape * shape).mean(dim=(3, 4), keepdim=True)
+    return moving, x - mean, torch.sqrt(variance + VARIANCE_FLOOR)
 
 
 def _per_channel(name: str, value: float | Sequence[float], channels: int) -> Tensor:
