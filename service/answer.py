@@ -6,7 +6,7 @@ import numpy as np
 
 from service.cine.clip import Clip
 from service.cine.locate import Located
-from service.cine.pooling import Evidence, Pooled, decide, sigmoid
+from service.cine.pooling import MIN_ABSENCE_S, Evidence, Pooled, decide, sigmoid
 from service.cine.strip import StripGrid
 from service.cine.tiling import Patch
 from service.findings import (
@@ -61,7 +61,7 @@ def answer(
     mm_per_px: float | None,
 ) -> Analysis:
     """The answer of a clip that was read."""
-    verdict = decide(pooled, reading.model.bundle.calibration)
+    verdict = decide(pooled, reading.model.bundle.calibration, clip.info.duration_s)
     summary = _summary(clip, located, mm_per_px)
     return Analysis(
         id=uuid.uuid4().hex,
@@ -73,7 +73,7 @@ def answer(
         sector=located.sector.outline() if located.sector else (),
         pleura=_pleura(located, evidence, pooled, reading, summary.mm_per_px),
         windows=_windows(located, pooled, reading),
-        warnings=clip.info.warnings,
+        warnings=clip.info.warnings + _too_short_for_absence(clip, pooled, reading),
         timings=timings,
     )
 
@@ -102,6 +102,15 @@ def _with_moving_probe(quality: Quality, pooled: Pooled, reading: Reading) -> Qu
         ReasonCode.PROBE_MOVING, "The chest wall itself seems to slide, so the probe moved. Hold it still and record at least one breath."
     )
     return Quality(quality.assessable, quality.probability, (moved, *quality.reasons))
+
+
+def _too_short_for_absence(clip: Clip, pooled: Pooled, reading: Reading) -> tuple[str, ...]:
+    if clip.info.duration_s >= MIN_ABSENCE_S or pooled.probability >= reading.model.bundle.calibration.absent_below:
+        return ()
+    return (
+        f"Nothing slides in these {clip.info.duration_s:.1f} s, but sliding is only called absent from {MIN_ABSENCE_S:.1f} s on: "
+        "a shorter clip may have caught the pause between two breaths.",
+    )
 
 
 def _lung_point(pooled: Pooled, located: Located, reading: Reading) -> LungPoint:

@@ -88,7 +88,8 @@ def write(
                 **summary,
                 "fit": asdict(experiment.fit),
                 "recipe": dict(experiment.recipe),
-                "figures": json.loads(json.dumps(figures)),
+                # A figure that is not defined is NaN, which JSON does not have.
+                "figures": json.loads(json.dumps(figures), parse_constant=lambda _: None),
             },
         )
 

@@ -22,6 +22,10 @@ NARROWEST_BAND = (0.3, 0.7)
 PENALTY = 0.02
 
 
+class CalibrationError(ValueError):
+    """There is nothing to calibrate on."""
+
+
 @dataclass(frozen=True, slots=True)
 class CalibrationClip:
     """One clip, as it is or made into a control."""
@@ -73,9 +77,15 @@ def _balance(kinds: Sequence[str], slides: Sequence[bool]) -> Floats:
 def calibrate(clips: Sequence[CalibrationClip], patch_logits: Floats, patch_labels: Floats) -> Calibration:
     """Weights, abstention band and limits from clips (controls among them) and from held-out patches.
 
-    `patch_logits`, `patch_labels` (n,) scale the probability of single patches.
+    `patch_logits`, `patch_labels` (n,) scale the probability of single patches. Raises: CalibrationError.
     """
     usable = [clip for clip in clips if summarise(clip.evidence).is_complete]
+    sliding = sum(clip.slides for clip in usable)
+    if not 0 < sliding < len(usable):
+        raise CalibrationError(
+            f"Of the validation clips and their controls that can be read, {sliding} slide and {len(usable) - sliding} do not; "
+            "calibration needs both: clips labelled present or healthy."
+        )
     intercept, weights = fit_weights(usable)
     scale, offset = _platt(patch_logits, patch_labels)
     model_logit, model_past_wall, log_slide, log_slide_past_wall = (float(weight) for weight in weights)

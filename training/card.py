@@ -21,6 +21,14 @@ LIMITS = """* **No clip with known absent sliding was used to train it or to mea
   hardly at all.
 * The pleura finder errs where a fascia runs parallel above the pleura, on effusions and consolidations. Look at the line drawn."""
 
+COLLECTION_NAME = "jannisborn/covid19_ultrasound"
+COLLECTION = [
+    "",
+    f"{COLLECTION_NAME} is a public collection on GitHub (Born et al. 2021, doi:10.3390/app11020672). The clips taken from it, all of",
+    "them CC BY, are listed with their origin and checksums in `training/experiments/clips_cc_by.csv`; docs/data.md names the",
+    "authors. They were cut into strips, and slides were added to some.",
+]
+
 
 def write_card(
     experiment: Experiment, calibration: Calibration, figures: Mapping[str, Any], trained_on: list[LabelledClip], command: str
@@ -64,10 +72,6 @@ def write_card(
             LIMITS,
             "",
             "## Data and attribution",
-            "Real clips, all CC BY, from the public collection github.com/jannisborn/covid19_ultrasound (Born et al. 2021,",
-            "doi:10.3390/app11020672); who made each clip is said in that collection's metadata. The list with checksums is",
-            "`training/experiments/clips_cc_by.csv`.",
-            "",
             *_attribution(trained_on),
             "",
             "Phantoms are made by `training/phantom`; the golden clip is one.",
@@ -119,5 +123,11 @@ def _number(value: float | None) -> str:
 
 
 def _attribution(clips: list[LabelledClip]) -> list[str]:
-    licences = Counter(clip.licence for clip in clips)
-    return [f"* {count} clips under {licence or 'a licence not stated'}" for licence, count in sorted(licences.items())]
+    if not clips:
+        return ["No real clips."]
+    counted = Counter((clip.source, clip.licence) for clip in clips)
+    rows = [
+        f"* {count} clips from {source or 'a source not stated'} under {licence or 'a licence not stated'}"
+        for (source, licence), count in sorted(counted.items())
+    ]
+    return ["Real clips:", "", *rows, *(COLLECTION if any(clip.source == COLLECTION_NAME for clip in clips) else [])]

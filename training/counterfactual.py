@@ -34,6 +34,7 @@ MIN_SLIDE_RMS_PX = 0.35
 """RMS shift in LAG_S of a positive; a lung that moves less within a window cannot be told from one that does not."""
 SLIDE_AMPLITUDE_PX = (2.0, 25.0)
 """Peak to peak over a breath: 0.7-8 mm in a picture 15 cm deep."""
+SEAM_FADE_PX = 40
 
 
 class Base(StrEnum):
@@ -126,8 +127,11 @@ def _bounce(distance: NDArray[np.int64], length: int) -> NDArray[np.int64]:
 def _wall_from_along(wall: Floats, num_rows: int, rng: np.random.Generator) -> Floats:
     """Real wall video from a place 2-4 columns further along, as lung."""
     by = int(rng.choice([-1, 1]) * rng.integers(50, 120)) if wall.shape[2] > 160 else 0
-    # Around the end, not mirrored in it: mirrored wall moves the other way, which is a slide of twice the wall's motion.
-    moved = np.roll(wall, by, axis=2)
+    # Around the end, not mirrored in it: mirrored wall moves the other way, which is a slide of twice the wall's motion. Where
+    # the ends meet, the wall right above is faded in: a seam that stays while both sides move is tracked as anything.
+    seam = np.abs(np.arange(wall.shape[2]) - by % wall.shape[2])
+    own = np.clip(1 - seam / SEAM_FADE_PX, 0, 1).astype(np.float32)
+    moved = own * wall + (1 - own) * np.roll(wall, by, axis=2)
     return np.asarray(moved[:, wall.shape[1] - 1 - _bounce(np.arange(num_rows), wall.shape[1])])
 
 

@@ -37,6 +37,7 @@ class ReadClip:
     index: int
     patient: str
     label: Label
+    duration_s: float
     source: Source
     as_is: Evidence
     controls: dict[Control, Evidence]
@@ -46,13 +47,14 @@ def read_clips(clips: Iterable[LabelledClip], engine: Engine, spec: InputSpec, s
     """Every clip with a pleura and a window's worth of time, with its controls."""
     for index, labelled in enumerate(clips):
         try:
-            source = read_source(open_clip(Path(labelled.file), DEFAULT_LIMITS), spec, MAX_WINDOWS)
+            clip = open_clip(Path(labelled.file), DEFAULT_LIMITS)
+            source = read_source(clip, spec, MAX_WINDOWS)
         except RequestError:
             continue
         if source is None:
             continue
         controls = {control: read_evidence(made, engine, spec) for control, made in each_control(source, spec.fps, seed + index)}
-        yield ReadClip(index, labelled.patient, labelled.label, source, read_evidence(source, engine, spec), controls)
+        yield ReadClip(index, labelled.patient, labelled.label, clip.info.duration_s, source, read_evidence(source, engine, spec), controls)
 
 
 def for_calibration(read: Sequence[ReadClip]) -> list[CalibrationClip]:
@@ -80,6 +82,10 @@ def _compare(
     positives: list[tuple[Summary, str]], negatives: list[tuple[Summary, str]], calibration: Calibration, seed: int
 ) -> dict[str, Any]:
     pairs = [(a, b) for a, b in zip(positives, negatives, strict=True) if a[0].is_complete and b[0].is_complete]
+    if not pairs:
+        undefined = float("nan")
+        names = ("auroc", "model_alone", "slide_alone", "called_present", "as_is_called_absent")
+        return {"clips": 0, "interval": [undefined, undefined], **dict.fromkeys(names, undefined)}
     summaries = [a[0] for a, _ in pairs] + [b[0] for _, b in pairs]
     patients = [a[1] for a, _ in pairs] + [b[1] for _, b in pairs]
     labels = np.array([1] * len(pairs) + [0] * len(pairs))
@@ -108,7 +114,7 @@ def verdicts(read: Sequence[ReadClip], calibration: Calibration) -> dict[str, di
     for clip in read:
         for kind, evidence in ((AS_IS + "_" + clip.label, clip.as_is), *clip.controls.items()):
             pooled = pool(evidence, calibration)
-            said = "not_assessable" if pooled is None else str(decide(pooled, calibration))
+            said = "not_assessable" if pooled is None else str(decide(pooled, calibration, clip.duration_s))
             counts.setdefault(str(kind), {}).setdefault(said, 0)
             counts[str(kind)][said] += 1
     return counts

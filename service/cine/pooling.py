@@ -232,9 +232,14 @@ def contrasts(evidence: Evidence, calibration: Calibration) -> Floats:
         left, right = logits[: k + 1], logits[k + 1 :]
         left, right = left[np.isfinite(left)], right[np.isfinite(right)]
         if min(len(left), len(right)) >= 2:
-            a, b = float(np.median(left)), float(np.median(right))
-            found[k] = abs(a - b) if min(a, b) < 0 < max(a, b) else 0.0
+            opposed = (_mostly(left > 0) and _mostly(right < 0)) or (_mostly(left < 0) and _mostly(right > 0))
+            found[k] = abs(np.median(left) - np.median(right)) if opposed else 0.0
     return found
+
+
+def _mostly(flags: NDArray[np.bool_]) -> bool:
+    """More than half: of two columns both, so that one odd column at the edge is not a side."""
+    return 2 * int(flags.sum()) > len(flags)
 
 
 def _column_logits(evidence: Evidence, calibration: Calibration) -> Floats:
@@ -252,15 +257,21 @@ def _or_nan(summary: Summary, calibration: Calibration) -> float:
     return logit_of(summary, calibration) if summary.is_complete else float("nan")
 
 
-def decide(pooled: Pooled, calibration: Calibration) -> Verdict:
-    """The verdict, with an abstention band. A lung point or a wall that seems to slide leaves it open."""
+MIN_ABSENCE_S = 3.5
+"""A breath. A shorter clip may have caught the pause between two: then nobody can tell a lung that does not slide."""
+
+
+def decide(pooled: Pooled, calibration: Calibration, duration_s: float) -> Verdict:
+    """The verdict, with an abstention band. A lung point or a wall that seems to slide leaves it open, and so does a clip
+    too short to hold a breath in which nothing slid."""
     if pooled.lung_point_column is not None:
         return Verdict.INDETERMINATE
     if pooled.wall_control is not None and pooled.wall_control > calibration.wall_control_above:
         return Verdict.INDETERMINATE
     if pooled.probability > calibration.present_above:
         return Verdict.PRESENT
-    return Verdict.ABSENT if pooled.probability < calibration.absent_below else Verdict.INDETERMINATE
+    still = pooled.probability < calibration.absent_below and duration_s >= MIN_ABSENCE_S
+    return Verdict.ABSENT if still else Verdict.INDETERMINATE
 
 
 def gather(plan: Plan, motions: list[Motion], logits: list[NDArray[np.float32]]) -> Evidence:

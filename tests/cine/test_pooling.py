@@ -139,9 +139,9 @@ def test_a_clip_that_says_nothing_is_not_pooled() -> None:
 def test_probability_of_clip_windows_and_columns() -> None:
     found = pooled(evidence([[2, 4], [NAN, NAN], [-1, 1]]))
 
-    assert found.probability == sigmoid((3 + 0) / 2)
-    assert found.window_probabilities == (sigmoid(3), None, 0.5)
-    assert found.column_probabilities == (sigmoid((2 + -1) / 2), sigmoid((4 + 1) / 2))
+    assert found.probability == sigmoid(3)  # the better half of the two windows that say anything
+    assert found.window_probabilities == (sigmoid(3), None, sigmoid(0))
+    assert found.column_probabilities == (sigmoid(2), sigmoid(4))
 
 
 def test_the_interval_is_that_of_windows_and_interspaces() -> None:
@@ -211,8 +211,10 @@ def test_a_pleura_of_no_width_has_no_lung_point(num_columns: int) -> None:
 # --- the verdict ---
 
 
-def verdict(probability: float, *, wall_control: float | None = 0.1, lung_point: float | None = None) -> Verdict:
-    return decide(Pooled(probability, (0, 1), wall_control, (), (), lung_point), MODEL_ALONE)
+def verdict(
+    probability: float, *, wall_control: float | None = 0.1, lung_point: float | None = None, duration_s: float = 4.0
+) -> Verdict:
+    return decide(Pooled(probability, (0, 1), wall_control, (), (), lung_point), MODEL_ALONE, duration_s)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +229,12 @@ def verdict(probability: float, *, wall_control: float | None = 0.1, lung_point:
 )
 def test_between_absent_below_and_present_above_nothing_is_said(probability: float, said: Verdict) -> None:
     assert verdict(probability) is said
+
+
+def test_a_clip_too_short_for_a_breath_is_never_called_absent() -> None:
+    assert verdict(0.01, duration_s=3.5) is Verdict.ABSENT
+    assert verdict(0.01, duration_s=3.4) is Verdict.INDETERMINATE
+    assert verdict(0.99, duration_s=2.0) is Verdict.PRESENT
 
 
 def test_a_wall_that_seems_to_slide_leaves_it_open() -> None:

@@ -33,9 +33,14 @@ except EngineFailed:
 IMPORT_AND_LOAD = "import os; os.environ['ORT_DISABLE_TELEMETRY'] = '1'; import onnxruntime"
 
 
-def run_at_home(home: Path, *arguments: str) -> list[str]:
+def run_at_home(home: Path, *arguments: str, **variables: str) -> list[str]:
     """Run Python with an empty home folder; what is in it afterwards."""
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = variables | {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     run = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     return sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file())
@@ -52,6 +57,18 @@ def test_importing_the_service_leaves_nothing_in_the_home_folder(tmp_path: Path)
 )
 def test_an_engine_turns_off_its_runtimes_telemetry_before_it_loads_it(module: str, engine: str, options: str, tmp_path: Path) -> None:
     assert run_at_home(tmp_path, "-c", OPEN_NOTHING.format(module=module, engine=engine, options=options)) == []
+
+
+def test_openvinos_reporting_package_is_not_loaded_where_it_is_installed(tmp_path: Path) -> None:
+    """A stand-in for openvino-telemetry that leaves a file when it is imported; `import openvino` alone does import it."""
+    home, packages = tmp_path / "home", tmp_path / "packages"
+    (packages / "openvino_telemetry").mkdir(parents=True)
+    (packages / "openvino_telemetry" / "__init__.py").write_text("import pathlib\n(pathlib.Path.home() / 'loaded').touch()\n")
+    home.mkdir()
+    ours = OPEN_NOTHING.format(module="openvino", engine="OpenVinoEngine", options="")
+
+    assert run_at_home(home, "-c", ours, PYTHONPATH=str(packages)) == []
+    assert run_at_home(home, "-c", "import openvino", PYTHONPATH=str(packages)) == ["loaded"]
 
 
 @pytest.mark.parametrize("clip", GOLDEN_CLIPS, ids=lambda clip: clip.parent.name)

@@ -46,8 +46,8 @@ MODEL_ALONE = Calibration(
 )
 """The clip's logit is the model's logit on the lung."""
 
-SLIDE_ALONE = replace(MODEL_ALONE, model_logit=0.0, log_slide_past_wall=3.0, intercept=-1.0)
-"""The clip's logit is 3 log(slide of the lung / slide of the wall) - 1: the model has no say."""
+SLIDE_ALONE = replace(MODEL_ALONE, model_logit=0.0, log_slide_past_wall=3.0, intercept=-2.0)
+"""The clip's logit is 3 log(slide of the lung / slide of the wall) - 2: the model has no say."""
 
 
 def flat_grid(

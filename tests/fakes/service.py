@@ -153,7 +153,7 @@ def serving(reader: Reader, **settings: object) -> Iterator[httpx.Client]:
             assert thread.is_alive()
             time.sleep(0.005)
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
             yield client
     finally:
         server.should_exit = True

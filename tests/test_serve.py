@@ -1,0 +1,77 @@
+"""`seashore serve` as it is started on a machine: ready within a minute, answers, keeps names out of its log, and stops when told."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.fakes import dicom, media
+from tests.fakes.phantoms import small_phantom
+from tests.fakes.service import wait_until
+
+READY_WITHIN_S = 60.0
+
+
+@contextmanager
+def served(log: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    """The command on any free port, and a client for it."""
+    command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env={**os.environ, **settings})
+    try:
+        assert wait_until(lambda: process.poll() is not None or address(log), READY_WITHIN_S), log.read_text()
+        with httpx.Client(base_url=address(log) or "", timeout=60, trust_env=False) as client:
+            yield process, client
+    finally:
+        process.kill()
+        process.wait()
+
+
+def address(log: Path) -> str | None:
+    found = re.search(r"running on (http://127\.0\.0\.1:\d+)", log.read_text())
+    return found[1] if found else None
+
+
+def test_the_service_is_ready_within_a_minute_answers_and_stops_when_told(tmp_path: Path) -> None:
+    began_s = time.monotonic()
+    with served(tmp_path / "log") as (process, client):
+        assert wait_until(lambda: client.get("/readyz").status_code == 200, READY_WITHIN_S), client.get("/readyz").text
+        assert time.monotonic() - began_s < READY_WITHIN_S
+
+        answer = client.post("/v1/predict", files={"clip": ("lung.mp4", media.mp4(small_phantom("present", 2.2).frames))})
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
+
+    assert answer.json()["quality"]["assessable"] is True
+    assert "ready: model " in (tmp_path / "log").read_text()
+    assert "predict: ok in " in (tmp_path / "log").read_text()
+
+
+def test_the_log_repeats_no_name_of_a_file_a_patient_or_an_option(tmp_path: Path) -> None:
+    name = dicom.PATIENT
+    with served(tmp_path / "log", SEASHORE_LOG_LEVEL="debug") as (_, client):
+        for query in ("", f"?{name}={name}", f"?model={name}", f"?saliency={name}"):
+            client.post(f"/v1/predict{query}", files={"clip": (f"{name}.dcm", dicom.native(frame_time_ms=None))})
+        client.post("/v1/predict", files={"clip": (f"{name}.dcm", media.truncated(dicom.jpeg_baseline(), 0.3))})
+        client.get(f"/{name}")
+
+    log = (tmp_path / "log").read_text()
+    assert "predict: bad_option in " in log
+    assert "predict: unknown_model in " in log
+    assert name not in log
+
+
+def test_a_store_without_a_model_is_alive_never_ready_and_says_which_setting(tmp_path: Path) -> None:
+    with served(tmp_path / "log", SEASHORE_MODEL_STORE=str(tmp_path)) as (_, client):
+        assert wait_until(lambda: client.get("/readyz").json()["code"] == "bad_bundle")
+        refused = client.post("/v1/predict", content=media.mp4())
+
+    assert (refused.status_code, refused.json()["detail"]) == (503, "The model store holds no model.")
+    assert "SEASHORE_MODEL_STORE says where the store is" in (tmp_path / "log").read_text()
