@@ -62,6 +62,8 @@ def answer(
 ) -> Analysis:
     """The answer of a clip that was read."""
     verdict = decide(pooled, reading.model.bundle.calibration, clip.info.duration_s)
+    if quality.reasons:  # the picture was read, but what it says cannot be relied on
+        verdict = Verdict.INDETERMINATE
     summary = _summary(clip, located, mm_per_px)
     return Analysis(
         id=uuid.uuid4().hex,

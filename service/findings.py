@@ -28,6 +28,7 @@ class ReasonCode(StrEnum):
     FROZEN = "frozen"
     FRAME_RATE_TOO_LOW = "frame_rate_too_low"
     NO_PLEURA = "no_pleura"
+    PLEURA_DOUBTFUL = "pleura_doubtful"
     PROBE_MOVING = "probe_moving"
     TOO_DARK = "too_dark"
     NOT_ULTRASOUND = "not_ultrasound"

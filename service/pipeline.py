@@ -12,7 +12,7 @@ from service.cine.locate import ALL_ROWS, PLEURA_ROWS, Located, locate
 from service.cine.pleura import find_pleura, pleura_in_region
 from service.cine.pooling import gather, pool
 from service.cine.prepare import num_windows, prepare_window, strip_windows
-from service.cine.quality import judge, judge_clip, judge_location, judge_motion
+from service.cine.quality import doubt_location, judge, judge_clip, judge_location, judge_motion
 from service.findings import Analysis, Arrays, Point, Timings
 from service.model import LoadedModel
 from service.reading import Reading, Saliency
@@ -56,7 +56,7 @@ def analyse(
     pleura_ms = (time.perf_counter() - started) * 1000
     if not reasons:
         _read_windows(clip, located, reading, model, tell)
-        reasons = judge_motion(reading.motions, len(reading.plan.lung_columns))
+        reasons = judge_motion(reading.motions, len(reading.plan.lung_columns)) + doubt_location(located)
     quality = judge(located, reading.motions, reasons)
     evidence = gather(reading.plan, reading.motions, reading.logits)
     pooled = pool(evidence, model.bundle.calibration) if quality.assessable else None

@@ -42,7 +42,8 @@ def address(log: Path) -> str | None:
 def test_the_service_is_ready_within_a_minute_answers_and_stops_when_told(tmp_path: Path) -> None:
     began_s = time.monotonic()
     with served(tmp_path / "log") as (process, client):
-        assert wait_until(lambda: client.get("/readyz").status_code == 200, READY_WITHIN_S), client.get("/readyz").text
+        assert wait_until(lambda: client.get("/readyz").json().get("code") != "starting", READY_WITHIN_S)
+        assert client.get("/readyz").json() == {"status": "ready"}
         assert time.monotonic() - began_s < READY_WITHIN_S
 
         answer = client.post("/v1/predict", files={"clip": ("lung.mp4", media.mp4(small_phantom("present", 2.2).frames))})

@@ -20,6 +20,8 @@ WIDEST_BAND = (0.1, 0.9)
 NARROWEST_BAND = (0.3, 0.7)
 """The abstention band is at least this wide, however well the few clips at hand are told apart."""
 PENALTY = 0.02
+LEAST_CONTRAST = 2.0
+"""Of a lung point, in logits: one side seven times as likely to slide as the other."""
 
 
 class CalibrationError(ValueError):
@@ -132,4 +134,4 @@ def _wall_limit(summaries: Sequence[Summary], calibration: Calibration) -> float
 def _contrast_limit(evidences: Sequence[Evidence], calibration: Calibration) -> float:
     """Nineteen of twenty clips without a lung point show less contrast between two sides of the pleura."""
     found = [contrasts(evidence, calibration).max(initial=0.0) for evidence in evidences]
-    return float(max(np.quantile(found, 0.95), 1.0))
+    return float(max(np.quantile(found, 0.95), LEAST_CONTRAST))

@@ -19,13 +19,15 @@ LIMITS = """* **No clip with known absent sliding was used to train it or to mea
   absence.
 * Few patients, mostly convex probes, three hospitals and web collections; children, very obese patients and subcutaneous emphysema
   hardly at all.
-* The pleura finder errs where a fascia runs parallel above the pleura, on effusions and consolidations. Look at the line drawn."""
+* The pleura finder errs where a fascia runs parallel above the pleura, on effusions and consolidations, and may take gas under the
+  skin for pleura. Look at the line drawn.
+* The six numbers of the probability were fitted on the clips the network was trained on and their controls: they flatter the network."""
 
 COLLECTION_NAME = "jannisborn/covid19_ultrasound"
 COLLECTION = [
     "",
     f"{COLLECTION_NAME} is a public collection on GitHub (Born et al. 2021, doi:10.3390/app11020672). The clips taken from it, all of",
-    "them CC BY, are listed with their origin and checksums in `training/experiments/clips_cc_by.csv`; docs/data.md names the",
+    "them CC BY, are listed with their origin and checksums in `training/experiments/clips.csv`; docs/data.md names the",
     "authors. They were cut into strips, and slides were added to some.",
 ]
 
@@ -98,7 +100,7 @@ def _controls(table: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _verdicts(table: Mapping[str, Mapping[str, int]]) -> list[str]:
     said = ("present", "indeterminate", "absent", "not_assessable")
-    rows = ["Verdicts on the same clips:", "", "| clip | " + " | ".join(said) + " |", "|---|" + "---|" * len(said)]
+    rows = ["Verdicts on the same clips (the service also keeps those open whose pleural line is doubtful or whose probe moves):", "", "| clip | " + " | ".join(said) + " |", "|---|" + "---|" * len(said)]
     return rows + [f"| {kind} | " + " | ".join(str(counts.get(s, 0)) for s in said) + " |" for kind, counts in table.items()]
 
 

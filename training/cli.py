@@ -34,7 +34,7 @@ Examples:
 
   seashore train all training/experiments/default.toml --manifest clips.csv
 
-  seashore train all training/experiments/default.toml --manifest training/experiments/clips_cc_by.csv --clips clips
+  seashore train all training/experiments/default.toml --manifest training/experiments/clips.csv --clips clips
 
   seashore train fit training/experiments/default.toml        one step; what was stopped goes on
 
@@ -209,7 +209,9 @@ def _calibrate(experiment: Experiment, manifest: Manifest | None, work: Path | N
     fitted = load_fitted(folder / "fit" / BEST)
     with err.status("Exporting the graphs and checking them against torch ..."):
         export_graphs(fitted, folder / "graphs")
-    clips = _clips(experiment, manifest, folder, "validation")
+    # Six numbers, fitted on every clip that is not judged on: the few clips held out of the fit could not carry them.
+    parts = ("validation",) if manifest is None else ("train", "validation")
+    clips = [clip for part in parts for clip in _clips(experiment, manifest, folder, part)]
     with err.status(f"Reading {len(clips)} clips and their controls ..."):
         read = read_all(clips, open_exported(folder / "graphs"), fitted, CALIBRATION_SEED)
     calibration = calibrate_on(read, fitted, read_examples(folder / "examples"), read_validation(folder / "fit"))

@@ -134,10 +134,10 @@ def annotated_samples(annotations: Mapping[str, Annotation], clips: Path) -> Ite
 
 
 def phantom_samples(count: int, seed: int) -> Iterator[Sample]:
-    """Random phantoms, a third of them without any pleura (gas under the skin, no contact)."""
+    """Random phantoms, an eighth of them without any pleura (gas under the skin)."""
     for index in range(count):
         rng = np.random.default_rng([seed, index])
-        obstruction = (Obstruction.EMPHYSEMA, Obstruction.NONE, Obstruction.NONE, Obstruction.NO_CONTACT, *[Obstruction.NONE] * 2)[index % 6]
+        obstruction = Obstruction.EMPHYSEMA if index % 8 == 0 else Obstruction.NONE
         phantom = simulate(random_spec(rng, duration_s=0.3, obstruction=obstruction), seed=index)
         overview = look_over(ArrayClip(phantom.frames, phantom.spec.fps), 6)
         sector = find_sector(overview)
@@ -187,7 +187,7 @@ def augment(sample: Sample, rng: np.random.Generator) -> tuple[Floats, Floats, B
     seen = np.interp(at, np.arange(num_beams), sample.is_visible.astype(np.float32)) > 0.5
     if rng.random() < 0.15:
         mean, ridge = _with_effusion(mean, ridge, line.astype(np.float32), rng)
-    mapped = 255 * np.clip(mean / 255 * np.exp(rng.uniform(-0.8, 0.4)), 0, 1) ** np.exp(rng.uniform(-0.5, 0.5))  # gain, display map
+    mapped = 255 * np.clip(mean / 255 * np.exp(rng.uniform(-0.4, 0.4)), 0, 1) ** np.exp(rng.uniform(-0.5, 0.5))  # gain, display map
     mapped *= 1 + 0.2 * rng.normal() * np.linspace(-1, 1, DEPTH_SAMPLES, dtype=np.float32)[:, None]  # depth gain
     mapped += rng.normal(0, rng.uniform(0, 5), mean.shape) * (inside > 0)
     ridge = ridge * np.exp(rng.uniform(-0.3, 0.3))
@@ -233,7 +233,7 @@ def fit(
     for _ in range(steps):
         drawn = [
             phantoms[rng.integers(len(phantoms))]
-            if phantoms and rng.random() < 0.35
+            if phantoms and rng.random() < 0.3
             else samples[rng.choice(len(samples), p=chance / chance.sum())]
             for _ in range(batch)
         ]

@@ -7,12 +7,14 @@ none       no pleura to be seen, and none found
 """
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
+from rich.progress import Progress
 
 from service.cine.clip import DEFAULT_LIMITS
 from service.cine.decode import open_clip
@@ -29,7 +31,8 @@ PICTURE_DEPTH_PX = 480
 """Depth of the picture on the published scale."""
 RIGHT_PX = 12.0
 """2.5 % of the depth: 4 mm in a picture 16 cm deep."""
-HALF_SURE = 0.5
+HALF_SURE, SUREST = 0.5, 0.7
+BEGIN, END = "<!-- report: begin (python -m training.pleura_report) -->\n", "<!-- report: end -->\n"
 PLACES = 400
 PHANTOM_SEED = 1_000
 """Far from the seeds the shipped net was fitted with (0 and 1)."""
@@ -38,6 +41,7 @@ PHANTOM_SEED = 1_000
 class Found(StrEnum):
     RIGHT = "right"
     WRONG = "wrong"
+    MISSED = "missed"
     NONE = "none"
 
 
@@ -52,11 +56,15 @@ class Row:
     """None where nothing was found, or where no interspace is annotated."""
     confidence: float | None
     """Of the pleura found; None where none was."""
+    is_plain: bool = False
+    """The search called its line plain; where it does not, the answer carries a caution."""
 
     @property
     def found(self) -> Found:
+        if self.confidence is None:
+            return Found.MISSED if self.is_visible else Found.NONE
         if not self.is_visible:
-            return Found.NONE if self.confidence is None else Found.WRONG
+            return Found.WRONG
         return Found.RIGHT if self.error_px is not None and self.error_px < RIGHT_PX else Found.WRONG
 
 
@@ -65,7 +73,7 @@ def judge(name: str, annotation: Annotation, overview: Overview, sector: Sector 
     pleura = None if sector is None else find_pleura(overview, sector)
     if pleura is None or sector is None:
         return Row(name, annotation.sure, annotation.is_visible, None, None)
-    return Row(name, annotation.sure, annotation.is_visible, error_px(annotation, sector, pleura), pleura.confidence)
+    return Row(name, annotation.sure, annotation.is_visible, error_px(annotation, sector, pleura), pleura.confidence, pleura.is_plain)
 
 
 def error_px(annotation: Annotation, sector: Sector, pleura: Pleura) -> float | None:
@@ -90,10 +98,10 @@ def judge_clips(annotations: dict[str, Annotation], clips: Path) -> Iterator[Row
 
 
 def judge_phantoms(count: int, seed: int = PHANTOM_SEED) -> Iterator[Row]:
-    """Random phantoms, an eighth of them without any pleura."""
+    """Random phantoms, a third of them without any pleura: of six the first has gas under the skin, the fourth no contact."""
     for index in range(count):
         rng = np.random.default_rng([seed, index])
-        obstruction = Obstruction.EMPHYSEMA if index % 8 == 0 else Obstruction.NONE
+        obstruction = {0: Obstruction.EMPHYSEMA, 3: Obstruction.NO_CONTACT}.get(index % 6, Obstruction.NONE)
         phantom = simulate(random_spec(rng, duration_s=0.3, obstruction=obstruction), seed=seed + index)
         overview = look_over(ArrayClip(phantom.frames, phantom.spec.fps))
         yield judge(f"phantom {index}", _as_annotated(phantom.truth), overview, find_sector(overview))
@@ -108,32 +116,67 @@ def _as_annotated(truth: Truth) -> Annotation:
 
 def table(rows: Iterable[Row], trained_on: frozenset[str]) -> Iterator[str]:
     """The rows as lines of a Markdown table."""
-    yield "| clip | trained on | reader sure | visible | error, px | confidence | found |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| clip | trained on | reader sure | visible | error, px | confidence | plain | found |"
+    yield "|---|---|---|---|---|---|---|---|"
     for row in rows:
-        shown = f"{row.sure:.2f} | {_yes(row.is_visible)} | {_number(row.error_px, 0)} | {_number(row.confidence, 2)} | {row.found}"
-        yield f"| `{row.name}` | {_yes(row.name in trained_on)} | {shown} |"
+        reader = f"{row.sure:.2f} | {_yes(row.is_visible)}"
+        search = f"{_number(row.error_px, 0)} | {_number(row.confidence, 2)} | {_plain(row)} | {row.found}"
+        yield f"| `{row.name}` | {_yes(row.name in trained_on)} | {reader} | {search} |"
 
 
-def summary(words: str, rows: Sequence[Row]) -> str:
-    """How many of the clips with a pleura were right, and how sure the search was of right and of wrong ones."""
-    visible = [row for row in rows if row.is_visible]
-    right = [row for row in visible if row.found is Found.RIGHT]
-    wrong = [row for row in visible if row.found is Found.WRONG]
-    errors = [row.error_px for row in visible if row.error_px is not None]
-    share = f" ({len(right) / len(visible):.0%})" if visible else ""
-    middle = f"{np.median(errors):.1f} px" if errors else "unknown"
-    sure = f"mean confidence {_mean_confidence(right)} where right, {_mean_confidence(wrong)} where wrong"
-    return f"{words}: {len(right)} of {len(visible)} right{share}, median error {middle}; {sure}"
+def summary(groups: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+    """For each group of clips how many with a pleura were right, and how sure the search was; lines of a Markdown table."""
+    yield "| clips | with a pleura | right | wrong | missed | median error, px | confidence right / wrong | none where there is none |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for words, rows in groups.items():
+        visible, empty = [row for row in rows if row.is_visible], [row for row in rows if not row.is_visible]
+        right = [row for row in visible if row.found is Found.RIGHT]
+        wrong = [row for row in rows if row.found is Found.WRONG]
+        share = f" ({len(right) / len(visible):.0%})" if visible else ""
+        errors = [row.error_px for row in visible if row.error_px is not None]
+        none = f"{sum(row.found is Found.NONE for row in empty)} of {len(empty)}"
+        yield (
+            f"| {words} | {len(visible)} | {len(right)}{share} | {sum(row.is_visible for row in wrong)} "
+            f"| {sum(row.found is Found.MISSED for row in rows)} | {f'{np.median(errors):.1f}' if errors else ''} "
+            f"| {_mean_confidence(right)} / {_mean_confidence(wrong)} | {none} |"
+        )
 
 
 def _mean_confidence(rows: Sequence[Row]) -> str:
     stated = [row.confidence for row in rows if row.confidence is not None]
-    return f"{np.mean(stated):.2f}" if stated else "unknown"
+    return f"{np.mean(stated):.2f}" if stated else "-"
+
+
+def grouped(rows: Sequence[Row], trained_on: frozenset[str], phantoms: Sequence[Row]) -> dict[str, Sequence[Row]]:
+    sure = [row for row in rows if row.sure >= HALF_SURE]
+    unseen = [row for row in sure if row.name not in trained_on]
+    groups = {
+        "all": rows,
+        "reader at least half sure": sure,
+        "of these, never trained on": unseen,
+        "of these, reader at least 0.7 sure": [row for row in unseen if row.sure >= SUREST],
+        "never trained on, line called plain": [row for row in rows if row.is_plain and row.name not in trained_on],
+        "never trained on, line called doubtful": [row for row in rows if _is_doubtful(row) and row.name not in trained_on],
+    }
+    return groups | ({"random phantoms, never trained on": phantoms} if phantoms else {})
+
+
+def _is_doubtful(row: Row) -> bool:
+    return row.confidence is not None and not row.is_plain
+
+
+def with_report(page: str, lines: Sequence[str]) -> str:
+    """The page with the lines between its markers."""
+    before, rest = page.split(BEGIN)
+    return before + BEGIN + "\n".join(lines) + "\n" + END + rest.split(END)[1]
 
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
+
+
+def _plain(row: Row) -> str:
+    return "" if row.confidence is None else _yes(row.is_plain)
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -149,24 +192,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         trained_on = frozenset(read_annotations(asked.trained_on)) if asked.trained_on else frozenset[str]()
     except AnnotationError as error:
         parser.error(str(error))
-    rows: list[Row] = []
-    for line in table(_kept(judge_clips(annotations, asked.clips), rows), trained_on):
-        print(line, flush=True)
-    sure = [row for row in rows if row.sure >= HALF_SURE]
-    print("\n" + summary("All clips", rows))
-    print(summary("Reader at least half sure", sure))
-    print(summary("... and not trained on", [row for row in sure if row.name not in trained_on]))
-    if asked.phantoms:
-        phantoms = list(judge_phantoms(asked.phantoms))
-        print(summary("Phantoms", phantoms))
-        without = [row for row in phantoms if not row.is_visible]
-        print(f"Phantoms without a pleura: none found in {sum(row.found is Found.NONE for row in without)} of {len(without)}")
-
-
-def _kept(rows: Iterable[Row], into: list[Row]) -> Iterator[Row]:
-    for row in rows:
-        into.append(row)
-        yield row
+    with Progress(console=Console(stderr=True)) as progress:
+        rows = list(progress.track(judge_clips(annotations, asked.clips), total=len(annotations), description="Clips"))
+        phantoms = list(progress.track(judge_phantoms(asked.phantoms), total=asked.phantoms, description="Phantoms"))
+    lines = [*summary(grouped(rows, trained_on, phantoms)), "", *table(rows, trained_on)]
+    if asked.page is None:
+        print("\n".join(lines))
+    else:
+        asked.page.write_text(with_report(asked.page.read_text(encoding="utf-8"), lines), encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -177,6 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clips", type=Path, required=True, help="folder of the annotated clips")
     parser.add_argument("--trained-on", type=Path, help="annotations the net was fitted to; clips among them are marked")
     parser.add_argument("--phantoms", type=int, default=0, help="judge on that many random phantoms as well (default: 0)")
+    parser.add_argument("--page", type=Path, help="write the tables between the markers of this page instead of printing them")
     return parser
 
 

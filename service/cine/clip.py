@@ -38,7 +38,7 @@ DEFAULT_LIMITS = DecodeLimits(
     max_seconds=120.0,
     max_frames=20_000,
     max_pixels_per_frame=4096 * 2304,
-    max_pixels_in_all=8 * 10**9,  # 120 s of 1920 x 1080 at 30 frames a second
+    max_pixels_in_all=5 * 10**9,  # 80 s of 1920 x 1080 at 30 frames a second, 20 s of 4K: within a deadline of 60 s on 2 cores
     min_side_px=64,
     cache_bytes=192 * 2**20,
 )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +10,10 @@ from service.cine.clip import Clip
 
 OVERVIEW_FRAMES = 24
 """Frames looked at. Eight already fix the sector; two dozen average the pleura over a breath."""
+
+MIN_FRAMES = 6
+MAX_BYTES = 96 * 2**20
+"""Of frames held: two dozen of 2000x2000, or a dozen of 4K."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +39,23 @@ class Overview:
 
 
 def look_over(clip: Clip, num_frames: int = OVERVIEW_FRAMES) -> Overview:
-    """Look at `num_frames` frames spread over the clip (all of them, when it has fewer)."""
-    wanted = set(np.linspace(0, clip.info.num_frames - 1, min(num_frames, clip.info.num_frames)).round().astype(int).tolist())
+    """Look at `num_frames` frames spread over the clip: all of them when it has fewer, fewer when they are very large."""
+    info = clip.info
+    affordable = max(MIN_FRAMES, MAX_BYTES // (info.width * info.height))
+    wanted = set(np.linspace(0, info.num_frames - 1, min(num_frames, affordable, info.num_frames)).round().astype(int).tolist())
     frames = np.stack([frame for index, frame in enumerate(clip.frames()) if index in wanted])
-    steps = np.abs(np.diff(frames.astype(np.int16), axis=0))
-    return Overview(
-        frames=frames,
-        mean=frames.mean(axis=0, dtype=np.float32),
-        brightest=frames.max(axis=0),
-        change=steps.mean(axis=0, dtype=np.float32) if len(steps) else np.zeros(frames.shape[1:], np.float32),
-    )
+    return Overview(frames=frames, mean=_mean(frames), brightest=frames.max(axis=0), change=_change(frames))
+
+
+def _mean(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    total = np.zeros(frames.shape[1:], np.float32)
+    for frame in frames:
+        cv2.accumulate(frame, total)
+    return total / np.float32(len(frames))
+
+
+def _change(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    total = np.zeros(frames.shape[1:], np.float32)
+    for before, after in zip(frames[:-1], frames[1:], strict=True):
+        cv2.accumulate(cv2.absdiff(before, after), total)
+    return total / np.float32(max(len(frames) - 1, 1))

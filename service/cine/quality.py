@@ -38,7 +38,7 @@ def _too_short(info: ClipInfo, spec: InputSpec) -> Reason | None:
     frames = "1 frame" if info.num_frames == 1 else f"{info.num_frames} frames"
     return Reason(
         ReasonCode.TOO_SHORT,
-        f"The clip lasts {info.duration_s:.1f} s ({frames}); at least {spec.window_s:.1f} s are needed. "
+        f"The clip lasts {info.duration_s:.2f} s ({frames}); at least {spec.window_s:.1f} s are needed. "
         "Record 4 s or more, to see a breath.",
     )
 
@@ -93,6 +93,19 @@ def judge_location(located: Located) -> tuple[Reason, ...]:
     return ()
 
 
+def doubt_location(located: Located) -> tuple[Reason, ...]:
+    """What keeps a line that was found from being believed."""
+    if located.pleura is None or located.pleura.is_plain:
+        return ()
+    return (
+        Reason(
+            ReasonCode.PLEURA_DOUBTFUL,
+            "It is not sure that the line found is the pleura: there may be fluid or solid lung below it, or gas under the skin. "
+            "Look at the line drawn, or mark the region by hand.",
+        ),
+    )
+
+
 def judge_motion(motions: list[Motion], num_lung: int) -> tuple[Reason, ...]:
     """What tracking says of the whole clip: the probe ran away, or nothing could be followed.
 
@@ -118,8 +131,8 @@ def _rms(values: NDArray[np.float32]) -> float:
 
 def judge(located: Located, motions: list[Motion], reasons: tuple[Reason, ...]) -> Quality:
     """The clip's quality. Trust is the least of the pleura's confidence and the share of motion that could be followed."""
-    blocking = {ReasonCode.PROBE_MOVING}
-    assessable = bool(motions) and all(reason.code in blocking for reason in reasons)
+    open_to_doubt = {ReasonCode.PROBE_MOVING, ReasonCode.PLEURA_DOUBTFUL}
+    assessable = bool(motions) and all(reason.code in open_to_doubt for reason in reasons)
     confidence = located.pleura.confidence if located.pleura else 0.0
     num_lung = len(located.plan.lung_columns) if located.plan else 0
     tracked = float(np.mean([np.isfinite(m.relative_px[:, :num_lung]).mean() for m in motions])) if motions else 0.0

@@ -9,6 +9,7 @@ REASON_WORDS: dict[ReasonCode, str] = {
     ReasonCode.FROZEN: "the picture is frozen",
     ReasonCode.FRAME_RATE_TOO_LOW: "the frame rate is too low",
     ReasonCode.NO_PLEURA: "no pleural line was found",
+    ReasonCode.PLEURA_DOUBTFUL: "the pleural line is doubtful",
     ReasonCode.PROBE_MOVING: "the probe moved",
     ReasonCode.TOO_DARK: "the picture is too dark",
     ReasonCode.NOT_ULTRASOUND: "this does not look like ultrasound",

@@ -5,6 +5,7 @@ const REASONS = {
   frozen: "the picture is frozen",
   frame_rate_too_low: "the frame rate is too low",
   no_pleura: "no pleural line was found",
+  pleura_doubtful: "the pleural line is doubtful",
   probe_moving: "the probe moved",
   too_dark: "the picture is too dark",
   not_ultrasound: "this does not look like ultrasound",

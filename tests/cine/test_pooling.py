@@ -211,9 +211,7 @@ def test_a_pleura_of_no_width_has_no_lung_point(num_columns: int) -> None:
 # --- the verdict ---
 
 
-def verdict(
-    probability: float, *, wall_control: float | None = 0.1, lung_point: float | None = None, duration_s: float = 4.0
-) -> Verdict:
+def verdict(probability: float, *, wall_control: float | None = 0.1, lung_point: float | None = None, duration_s: float = 4.0) -> Verdict:
     return decide(Pooled(probability, (0, 1), wall_control, (), (), lung_point), MODEL_ALONE, duration_s)
 
 

@@ -41,13 +41,13 @@ def test_two_seconds_of_live_picture_can_be_read() -> None:
 
 def test_a_clip_shorter_than_a_window_is_too_short() -> None:
     assert reasons_of(live(30)) == {
-        ReasonCode.TOO_SHORT: "The clip lasts 1.0 s (30 frames); at least 2.0 s are needed. Record 4 s or more, to see a breath."
+        ReasonCode.TOO_SHORT: "The clip lasts 1.00 s (30 frames); at least 2.0 s are needed. Record 4 s or more, to see a breath."
     }
 
 
 def test_a_single_frame_is_too_short() -> None:
     assert reasons_of(live(1)) == {
-        ReasonCode.TOO_SHORT: "The clip lasts 0.0 s (1 frame); at least 2.0 s are needed. Record 4 s or more, to see a breath."
+        ReasonCode.TOO_SHORT: "The clip lasts 0.00 s (1 frame); at least 2.0 s are needed. Record 4 s or more, to see a breath."
     }
 
 

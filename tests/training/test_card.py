@@ -40,7 +40,7 @@ FIGURES: dict[str, Any] = {
 }
 BY = "CC BY 4.0 https://creativecommons.org/licenses/by/4.0/"
 CLIPS = [LabelledClip(Path(f"{k}.mp4"), f"P{k}", Label.HEALTHY, source="jannisborn/covid19_ultrasound", licence=BY) for k in range(3)]
-COMMAND = "seashore train all training/experiments/default.toml --manifest training/experiments/clips_cc_by.csv --clips clips"
+COMMAND = "seashore train all training/experiments/default.toml --manifest training/experiments/clips.csv --clips clips"
 SECTIONS = ["What it is for", "What it is", "How it was made", "What it is worth", "What it does not know", "Data and attribution"]
 
 
@@ -123,7 +123,7 @@ def test_the_collection_is_named_where_clips_were_taken_from_it() -> None:
 
     assert f"* 3 clips from jannisborn/covid19_ultrasound under {BY}" in data
     assert "Born et al. 2021, doi:10.3390/app11020672" in data
-    assert "training/experiments/clips_cc_by.csv" in data
+    assert "training/experiments/clips.csv" in data
 
 
 def test_other_clips_are_not_said_to_be_of_the_collection() -> None:

@@ -1,5 +1,6 @@
 """The net that finds the pleura: annotations, augmentation, fit and export; and the report on what it finds."""
 
+import csv
 import json
 import re
 from functools import cache
@@ -33,7 +34,7 @@ from training.pleura_net import (
     phantom_samples,
     read_annotations,
 )
-from training.pleura_report import Found, Row, error_px, judge, main, summary, table
+from training.pleura_report import BEGIN, END, Found, Row, error_px, grouped, judge, main, summary, table
 
 EXPERIMENTS = Path(__file__).parents[2] / "training" / "experiments"
 BEAMS = 100
@@ -174,26 +175,28 @@ def test_the_exported_net_holds_no_path_of_the_machine_that_made_it(tmp_path: Pa
 # --- annotations ---
 
 
-def test_the_shipped_annotations_are_of_clips_in_the_shipped_list_and_all_show_pleura(tmp_path: Path) -> None:
+def test_the_shipped_annotations_are_of_the_clips_trained_on_and_all_show_pleura() -> None:
     annotations = read_annotations(EXPERIMENTS / "pleura_annotations.json")
-    listed = [line.partition(",")[0] for line in (EXPERIMENTS / "clips_cc_by.csv").read_text().splitlines()[1:]]
+    rows = csv.DictReader((EXPERIMENTS / "clips.csv").read_text().splitlines())
 
-    assert sorted(annotations) == sorted(listed)
+    assert sorted(annotations) == sorted(row["file"] for row in rows if row["split"] == "train")
     assert len(annotations) == 44
     assert all(annotation.is_visible and annotation.interspaces for annotation in annotations.values())
 
 
-def test_the_shipped_list_is_a_manifest_of_cc_by_clips_alone(tmp_path: Path) -> None:
+def test_the_shipped_list_is_a_manifest_whose_clips_to_train_on_are_cc_by(tmp_path: Path) -> None:
     """Read without the checksums, which empty files in the clips' place would not have."""
-    head, *lines = (EXPERIMENTS / "clips_cc_by.csv").read_text().splitlines()
+    head, *lines = (EXPERIMENTS / "clips.csv").read_text().splitlines()
     (tmp_path / "clips.csv").write_text("\n".join([head.replace("sha256", "checksum"), *lines]))
     for line in lines:
         (tmp_path / line.partition(",")[0]).touch()
     manifest = read_manifest(tmp_path / "clips.csv")
+    trained_on = [clip for clip in manifest if clip.split == "train"]
 
-    assert repr(manifest) == "Manifest(44 clips of 13 patients: 1 present, 11 unknown, 32 healthy)"
-    assert {clip.licence[:5] for clip in manifest} == {"CC BY"}
-    assert not any("NC" in clip.licence for clip in manifest)
+    assert len(trained_on) == 44
+    assert len(manifest) == 90
+    assert all(clip.licence.startswith("CC BY") and "NC" not in clip.licence for clip in trained_on)
+    assert {clip.split for clip in manifest} == {"train", "test"}
     assert all(re.fullmatch(r"[0-9a-f]{64}", clip.other["checksum"]) for clip in manifest)
     assert all(clip.other["path"].startswith("data/pocus_videos/") for clip in manifest)
 
@@ -248,7 +251,7 @@ def test_a_sample_is_the_clip_in_beams_with_the_line_on_its_ridge(clips: Path) -
     assert np.median(ridge_at_line[sample.is_visible]) > 5 * np.median(sample.ridge)
 
 
-def test_an_eighth_of_the_phantoms_show_no_pleura() -> None:
+def test_of_eight_phantoms_the_first_shows_no_pleura() -> None:
     without, shown = list(phantom_samples(2, seed=2))
 
     assert not without.is_visible.any()
@@ -312,7 +315,7 @@ def test_only_annotated_interspaces_count() -> None:
     [
         (True, 11.9, 0.9, Found.RIGHT),
         (True, 12.0, 0.9, Found.WRONG),
-        (True, None, None, Found.WRONG),
+        (True, None, None, Found.MISSED),
         (False, None, None, Found.NONE),
         (False, 3.0, 0.4, Found.WRONG),
     ],
@@ -335,28 +338,55 @@ def test_the_pleura_of_a_phantom_is_found_right() -> None:
     assert row.error_px < 6
 
 
-ROWS = [Row("a.mp4", 0.9, True, 2.0, 0.95), Row("b.mp4", 0.8, True, 40.0, 0.55), Row("c.mp4", 0.3, False, None, None)]
+ROWS = [
+    Row("a.mp4", 0.9, True, 2.0, 0.95, is_plain=True),
+    Row("b.mp4", 0.8, True, 40.0, 0.55),
+    Row("c.mp4", 0.3, False, None, None),
+    Row("d.mp4", 0.4, True, None, None),
+]
 
 
 def test_the_table_has_a_row_for_every_clip() -> None:
     assert list(table(ROWS, frozenset({"a.mp4"})))[2:] == [
-        "| `a.mp4` | yes | 0.90 | yes | 2 | 0.95 | right |",
-        "| `b.mp4` | no | 0.80 | yes | 40 | 0.55 | wrong |",
-        "| `c.mp4` | no | 0.30 | no |  |  | none |",
+        "| `a.mp4` | yes | 0.90 | yes | 2 | 0.95 | yes | right |",
+        "| `b.mp4` | no | 0.80 | yes | 40 | 0.55 | no | wrong |",
+        "| `c.mp4` | no | 0.30 | no |  |  |  | none |",
+        "| `d.mp4` | no | 0.40 | yes |  |  |  | missed |",
     ]
 
 
-def test_the_summary_counts_clips_that_show_a_pleura() -> None:
-    assert summary("All", ROWS) == ("All: 1 of 2 right (50%), median error 21.0 px; mean confidence 0.95 where right, 0.55 where wrong")
-    assert summary("None", []) == "None: 0 of 0 right, median error unknown; mean confidence unknown where right, unknown where wrong"
+def test_the_summary_counts_clips_that_show_a_pleura_and_those_that_do_not_apart() -> None:
+    assert list(summary({"all": ROWS, "nothing": []}))[2:] == [
+        "| all | 3 | 1 (33%) | 1 | 1 | 21.0 | 0.95 / 0.55 | 1 of 1 |",
+        "| nothing | 0 | 0 | 0 | 0 |  | - / - | 0 of 0 |",
+    ]
+
+
+def test_clips_are_grouped_by_how_sure_the_reader_was_and_by_what_was_trained_on() -> None:
+    groups = grouped(ROWS, frozenset({"a.mp4"}), [])
+
+    assert [len(rows) for rows in groups.values()] == [4, 2, 1, 1, 0, 1]
+    assert list(grouped(ROWS, frozenset(), ROWS))[-1] == "random phantoms, never trained on"
 
 
 def test_the_report_is_asked_for_by_a_command(clips: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main([str(clips / "annotations.json"), "--clips", str(clips)])
+    main([str(clips / "annotations.json"), "--clips", str(clips), "--phantoms", "1"])
     said = capsys.readouterr().out
 
-    assert re.search(r"^\| `seen.mp4` \| no \| 0.90 \| yes \| \d+ \| 0\.\d\d \| right \|$", said, re.MULTILINE)
-    assert "All clips: 1 of 1 right (100%)" in said
+    assert re.search(r"^\| `seen.mp4` \| no \| 0.90 \| yes \| \d+ \| 0\.\d\d \| yes \| right \|$", said, re.MULTILINE)
+    assert "| all | 1 | 1 (100%) |" in said
+    assert "| random phantoms, never trained on | 0 | 0 |" in said  # the first shows no pleura
+
+
+def test_the_report_is_written_into_its_page(clips: Path, tmp_path: Path) -> None:
+    page = tmp_path / "pleura.md"
+    page.write_text(f"before\n{BEGIN}old\n{END}after\n")
+    main([str(clips / "annotations.json"), "--clips", str(clips), "--page", str(page)])
+    text = page.read_text()
+
+    assert text.startswith(f"before\n{BEGIN}| clips |")
+    assert text.endswith(f"|\n{END}after\n")
+    assert "old" not in text
 
 
 def test_a_report_without_its_clips_is_a_sentence(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
