@@ -25,6 +25,8 @@ REFERENCE_DISTANCE_PX = 60
 to share no pixel with a block of 36 px."""
 MIN_ECHO_SHARE = 0.9
 """Of a patch; the rest may stick out of the sector."""
+MIN_WALL_ECHO_SHARE = 0.6
+"""Of a wall patch: above a shallow pleura the wall is thinner than a patch, and the probe's face fills the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def plan_patches(grid: StripGrid, spec: InputSpec, *, num_rows: int, wall_contro
     if wall_control:
         y0 = -spec.wall_gap_px - spec.patch_px
         for k, column in enumerate(tuple(columns)):
-            if _shows_echoes(grid, column.x0, y0, spec.patch_px):
+            if _shows_echoes(grid, column.x0, y0, spec.patch_px, MIN_WALL_ECHO_SHARE):
                 reference = _reference(grid, columns, column.x0, y0, spec.patch_px)
                 patches += [Patch(WALL_ROW, k, y0, reference)] if reference is not None else []
     return Plan(tuple(columns), tuple(patches), spec.patch_px)
@@ -100,7 +102,7 @@ def _reference(grid: StripGrid, columns: list[Column], x0: int, y0: int, patch_p
         for k, column in enumerate(columns):
             if column.x0 == x:
                 return k
-        if 0 <= x <= grid.num_columns - patch_px and _shows_echoes(grid, x, y0, patch_px):
+        if 0 <= x <= grid.num_columns - patch_px and _shows_echoes(grid, x, y0, patch_px, MIN_WALL_ECHO_SHARE):
             columns.append(Column(x, WALL_ONLY))
             return len(columns) - 1
     return None
@@ -116,11 +118,11 @@ def _columns_of(interspace: tuple[int, int], patch_px: int, stride_px: int) -> N
     return first + (room - (count - 1) * stride_px) // 2 + stride_px * np.arange(count)
 
 
-def _shows_echoes(grid: StripGrid, x0: int, y0: int, patch_px: int) -> bool:
+def _shows_echoes(grid: StripGrid, x0: int, y0: int, patch_px: int, share: float = MIN_ECHO_SHARE) -> bool:
     top = y0 + grid.zero_row
     if top < 0 or top + patch_px > grid.x.shape[0]:
         return False
-    return bool(grid.is_echo[top : top + patch_px, x0 : x0 + patch_px].mean() >= MIN_ECHO_SHARE)
+    return bool(grid.is_echo[top : top + patch_px, x0 : x0 + patch_px].mean() >= share)
 
 
 def cut(strip: NDArray[np.uint8], zero_row: int, plan: Plan, paths: NDArray[np.float32], spec: InputSpec) -> NDArray[np.uint8]:

@@ -27,7 +27,7 @@ from service.evidence.palette import (
     probability_stroke,
 )
 from service.evidence.strokes import Layer, draw_line, fill, shade, tint
-from service.findings import Analysis, PleuraFinding, WindowFinding
+from service.findings import Analysis, PleuraFinding, Point, ReasonCode, WindowFinding
 
 TINT = 0.10
 """Opacity of a patch's filling: the speckle below must stay readable."""
@@ -111,6 +111,7 @@ def draw_marks(canvas: Image, layout: Layout, analysis: Analysis, window: Window
         _beam(canvas, layout, beam)
     if analysis.pleura:
         _pleura(canvas, layout, analysis.pleura)
+        _doubt(canvas, layout, analysis, analysis.pleura, pen)
         _lung_point(canvas, layout, analysis, analysis.pleura, pen)
 
 
@@ -158,11 +159,23 @@ def _lung_point(canvas: Image, layout: Layout, analysis: Analysis, pleura: Pleur
     x = layout.to_canvas_x(analysis.lung_point.x_px)
     y = float(np.interp(x, line[:, 0], line[:, 1]))
     draw_line(canvas, np.array([[x, y - 34], [x, y + 34]]), LUNG_POINT, stroke=Stroke.DASHED, thickness=2)
-    text = "lung point?"
-    left = round(x) - pen.width_px(text, panels.NORMAL, 600) // 2
-    left = max(layout.picture.left + 2, min(layout.picture.right - 2 - pen.width_px(text, panels.NORMAL, 600), left))
-    baseline = max(layout.picture.top + 16, round(y) - 42)
-    width = pen.width_px(text, panels.NORMAL, 600)
+    _tag(canvas, layout, "lung point?", (x, y - 42), pen)
+
+
+def _doubt(canvas: Image, layout: Layout, analysis: Analysis, pleura: PleuraFinding, pen: Pen) -> None:
+    """A question mark where the line was found: whoever looks must say whether it is the pleura."""
+    if not pleura.interspaces or all(reason.code is not ReasonCode.PLEURA_DOUBTFUL for reason in analysis.quality.reasons):
+        return
+    line = layout.to_canvas(pleura.line)
+    x = layout.to_canvas_x(max(pleura.interspaces, key=lambda span: span[1] - span[0])[0])
+    _tag(canvas, layout, "pleura?", (x, float(np.interp(x, line[:, 0], line[:, 1])) - 16), pen)
+
+
+def _tag(canvas: Image, layout: Layout, text: str, foot: Point, pen: Pen) -> None:
+    """A word in the picture, on its own ground, centred above `foot` and kept inside."""
+    picture, width = layout.picture, pen.width_px(text, panels.NORMAL, 600)
+    left = max(picture.left + 6, min(picture.right - 6 - width, round(foot[0]) - width // 2))
+    baseline = max(picture.top + 16, round(foot[1]))
     canvas[baseline - 15 : baseline + 6, left - 5 : left + width + 5] = BACKGROUND
     pen.write(canvas, text, left, baseline, panels.NORMAL, LUNG_POINT, 600)
 

@@ -34,7 +34,7 @@ from service.findings import Analysis, Column, PleuraFinding, Verdict
 SMALL, NORMAL, ADVICE, LARGE = 12, 14, 17, 28
 """Text sizes in pixels."""
 MARGIN = 12
-MAX_NOTES = 4
+MAX_NOTES = 8
 """Lines of notes above the M-mode strip."""
 LEGEND_PX = 108
 CURVE_PX = 58
@@ -42,6 +42,8 @@ WINDOWS_PX = 22
 LEAST_SCALE = {"mm": 2.0, "px": 5.0}
 """The slide's axis never ends below this, or the jitter of a still lung would fill it and look like sliding."""
 TITLE_PX = 20
+AXIS_PX = 34
+"""Room for the numbers of the slide's axis."""
 
 
 def panel(canvas: Image, box: Box) -> None:
@@ -130,19 +132,20 @@ def draw_slide(canvas: Image, layout: Layout, analysis: Analysis, pen: Pen) -> N
         return
     scale, unit = slide_unit(pleura.columns, analysis.clip.mm_per_px)
     full = nice_ceiling(max(max(c.slide_px, c.wall_px) for c in pleura.columns) * scale, LEAST_SCALE[unit])
-    title = f"Measured slide past the chest wall (RMS, {unit})"
+    title = f"Measured slide past the wall (RMS, {unit})"
     end = pen.write(canvas, title, box.left + MARGIN, box.top + TITLE_PX - 2, SMALL, TEXT)
     draw_line(canvas, np.array([[end + 14.0, box.top + 14.0], [end + 30.0, box.top + 14.0]]), CURSOR, thickness=2)
     end = pen.write(canvas, "wall past wall", end + 35, box.top + TITLE_PX - 2, SMALL, QUIET)
-    pen.write(canvas, "00 probability, %", end + 14, box.top + TITLE_PX - 2, SMALL, QUIET)
+    pen.write(canvas, "00 probability (network and slide), %", end + 14, box.top + TITLE_PX - 2, SMALL, QUIET)
     floor, ceiling = box.bottom - 26, box.top + 34
 
     def height(px: float) -> float:
         return floor - (floor - ceiling) * min(1.0, px * scale / full)
 
-    _slide_axis(canvas, box, floor, ceiling, full, pen)
-    _slide_interspaces(canvas, layout, pleura, floor)
     half = _half_bar(layout, pleura.columns)
+    leftmost = min(layout.to_canvas_x(column.x_px) for column in pleura.columns) - half
+    _slide_axis(canvas, box, floor, ceiling, full, pen, labels_left=leftmost > box.left + AXIS_PX)
+    _slide_interspaces(canvas, layout, pleura, floor)
     for column in pleura.columns:
         _slide_bar(canvas, layout.to_canvas_x(column.x_px), half, floor, height(column.slide_px), height(column.wall_px), column)
         _slide_number(canvas, layout.to_canvas_x(column.x_px), box.bottom - 8, 3 * half, column, pen)
@@ -172,11 +175,14 @@ def _half_bar(layout: Layout, columns: tuple[Column, ...]) -> float:
     return float(np.clip(0.33 * gap, 1.0, 14.0))
 
 
-def _slide_axis(canvas: Image, box: Box, floor: float, ceiling: float, full: float, pen: Pen) -> None:
+def _slide_axis(canvas: Image, box: Box, floor: float, ceiling: float, full: float, pen: Pen, *, labels_left: bool) -> None:
+    """Its numbers stand at the left; at the right where columns begin at the very edge of the picture."""
+    left, right = (box.left + AXIS_PX, box.right - MARGIN) if labels_left else (box.left + MARGIN, box.right - AXIS_PX)
     for share, label in ((0.0, "0"), (1.0, f"{full:g}")):
         y = floor - (floor - ceiling) * share
-        draw_line(canvas, np.array([[box.left + 34.0, y], [box.right - MARGIN, y]]), RULE)
-        pen.write(canvas, label, box.left + 28 - pen.width_px(label, 11), round(y) + 4, 11, QUIET)
+        draw_line(canvas, np.array([[left, y], [right, y]], np.float64), RULE)
+        x = left - 6 - pen.width_px(label, 11) if labels_left else right + 6
+        pen.write(canvas, label, x, round(y) + 4, 11, QUIET)
 
 
 def _slide_interspaces(canvas: Image, layout: Layout, pleura: PleuraFinding, floor: float) -> None:
@@ -272,7 +278,7 @@ def _notes(canvas: Image, box: Box, analysis: Analysis, pen: Pen) -> int:
     y, width = box.top + 6, box.width - 2 * MARGIN
     lines = [line for text in (*words.reason_lines(analysis.quality), *analysis.warnings) for line in pen.wrap(text, width, SMALL)]
     if len(lines) > MAX_NOTES:
-        lines = [*lines[: MAX_NOTES - 1], "..."]
+        lines = [*lines[: MAX_NOTES - 1], f"{lines[MAX_NOTES - 1].rsplit(' ', 1)[0]} ..."]
     for line in lines:
         y += 16
         pen.write(canvas, line, box.left + MARGIN, y, SMALL, LUNG_POINT)
@@ -339,7 +345,7 @@ def _finite_runs(xs: NDArray[np.float64], ys: NDArray[np.float64]) -> list[NDArr
 
 def _windows(canvas: Image, box: Box, axis: TimeAxis, analysis: Analysis, pen: Pen) -> None:
     """Each window as a field over its seconds, its probability inside; overlapping ones meet half way."""
-    _title(canvas, box, "Probability of sliding, window by window", pen)
+    _title(canvas, box, "Probability of sliding by window (network and slide)", pen)
     edges = _window_edges(analysis)
     for window, (start_s, end_s) in zip(analysis.windows, edges, strict=True):
         left, right = round(axis.x(start_s)), round(axis.x(end_s))
@@ -374,7 +380,7 @@ def draw_legend(canvas: Image, box: Box, pen: Pen) -> None:
     """What colours and line styles mean. Every colour has a line style or a shape beside it."""
     draw_line(canvas, np.array([[box.left + MARGIN, box.top], [box.right - MARGIN, box.top]], np.float64), RULE)
     left, right = box.left + MARGIN, box.right - MARGIN
-    pen.write(canvas, "Patches: probability of sliding", left, box.top + 19, SMALL, TEXT)
+    pen.write(canvas, "Patches: the network alone, probability of sliding", left, box.top + 19, SMALL, TEXT)
     third = (right - left) // 3
     for index, (label, probability) in enumerate((("still < 0.33", 0.0), ("unclear", 0.5), ("sliding > 0.67", 1.0))):
         x = left + index * third

@@ -30,11 +30,16 @@ def headline(analysis: Analysis) -> str:
     sliding = analysis.lung_sliding
     if sliding.verdict is Verdict.NOT_ASSESSABLE:
         return f"Not assessable: {_first_reason(analysis.quality, 'lung sliding could not be read')}"
-    if analysis.lung_point.suspected:
+    if is_lung_point_said(analysis):
         return "Suspected lung point: slides on one side only"
     if sliding.verdict is Verdict.INDETERMINATE:
         return f"Cannot tell: {_first_reason(analysis.quality, 'neither clearly sliding nor clearly still')}"
     return f"Lung sliding: {VERDICT_WORDS[sliding.verdict]}"
+
+
+def is_lung_point_said(analysis: Analysis) -> bool:
+    """A suspected lung point goes before every other reason but one: what may not be pleura has no lung point."""
+    return analysis.lung_point.suspected and all(reason.code is not ReasonCode.PLEURA_DOUBTFUL for reason in analysis.quality.reasons)
 
 
 def probability_line(sliding: LungSliding) -> str:

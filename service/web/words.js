@@ -17,14 +17,19 @@ export function headline(answer) {
   const because = (otherwise) => (reason && REASONS[reason.code]) || otherwise;
   const verdict = answer.lung_sliding.verdict;
   if (verdict === "not_assessable") return `Not assessable: ${because("lung sliding could not be read")}`;
-  if (answer.lung_point.suspected) return "Suspected lung point: slides on one side only";
+  if (isLungPointSaid(answer)) return "Suspected lung point: slides on one side only";
   if (verdict === "indeterminate") return `Cannot tell: ${because("neither clearly sliding nor clearly still")}`;
   return verdict === "present" ? "Lung sliding present" : "Lung sliding absent";
 }
 
 /** Which colour the verdict has: present, absent, indeterminate, not_assessable or lung-point. */
 export function tone(answer) {
-  return answer.lung_point.suspected ? "lung-point" : answer.lung_sliding.verdict;
+  return isLungPointSaid(answer) ? "lung-point" : answer.lung_sliding.verdict;
+}
+
+/** A suspected lung point goes before every other reason but one: what may not be pleura has no lung point. */
+function isLungPointSaid(answer) {
+  return answer.lung_point.suspected && !answer.quality.reasons.some((reason) => reason.code === "pleura_doubtful");
 }
 
 export function probability({ probability, interval }) {
