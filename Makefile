@@ -52,8 +52,8 @@ openapi: $(DEV_READY)  ## write openapi/openapi.json and its examples from the c
 	$(DEV)/python -m service.api.openapi
 	$(DEV)/python -m tests.openapi_examples
 
-train: $(DEV_READY)  ## train a small model of the shipped one's kind, in minutes on 2 cores
-	$(DEV)/seashore train all $(EXPERIMENT) $(ARGS)
+train: $(DEV_READY)  ## train a small model of the shipped one's kind, in minutes on 2 cores, into runs/model_store
+	$(DEV)/seashore train all $(EXPERIMENT) --store runs/model_store $(ARGS)
 
 image: ## build the container seashore:cpu (or `make image TARGET=gpu`)
 	docker build --target $(or $(TARGET),cpu) --tag seashore:$(or $(TARGET),cpu) .

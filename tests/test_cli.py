@@ -46,8 +46,8 @@ def clips(tmp_path: Path) -> Path:
 
 def run(reader: WordReader, *arguments: str | Path) -> Result:
     """`seashore ARGUMENTS`, 300 columns wide so that no line is broken."""
-    environment = {"COLUMNS": "300", "TERMINAL_WIDTH": "300"}
-    return CliRunner().invoke(cli.build_app(lambda settings: reader), list(map(str, arguments)), env=environment)
+    cli.out.width = 300  # a console takes COLUMNS when it is made, and a pytest-xdist worker has set that to 80 by then
+    return CliRunner().invoke(cli.build_app(lambda settings: reader), list(map(str, arguments)), env={"TERMINAL_WIDTH": "300"})
 
 
 def test_one_clip_is_answered_in_words(reader: WordReader, clips: Path) -> None:

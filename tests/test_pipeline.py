@@ -24,6 +24,8 @@ from training.phantom import Phantom
 
 DURATION_S = 2.5
 """75 frames: a window from 0 to 2 s, and one pulled back to end at 2.5 s."""
+BREATH_S = 4.0
+"""Long enough for a slide to be called absent."""
 PLAIN = Options(saliency=Saliency.NONE)
 
 
@@ -32,9 +34,11 @@ def clip_of(phantom: Phantom) -> ArrayClip:
 
 
 @cache
-def read(name: str, logit: float = 2.0, options: Options = PLAIN, calibration: object = MODEL_ALONE) -> tuple[Analysis, Arrays]:
+def read(
+    name: str, logit: float = 2.0, options: Options = PLAIN, calibration: object = MODEL_ALONE, duration_s: float = DURATION_S
+) -> tuple[Analysis, Arrays]:
     """A preset, as a model reads it that gives every patch `logit`."""
-    return analyse(clip_of(preset_phantom(name, DURATION_S)), loaded_model(constant_engine(logit), calibration), options)  # type: ignore[arg-type]
+    return analyse(clip_of(preset_phantom(name, duration_s)), loaded_model(constant_engine(logit), calibration), options)  # type: ignore[arg-type]
 
 
 def patches_of(analysis: Analysis, window: int = 0) -> tuple[PatchFinding, ...]:
@@ -54,7 +58,20 @@ def test_the_models_logit_becomes_the_clips_probability() -> None:
 
 
 def test_a_low_logit_is_absent() -> None:
-    assert read("linear_present", logit=-2.0)[0].lung_sliding.verdict is Verdict.ABSENT
+    analysis, _ = read("linear_present", logit=-2.0, duration_s=BREATH_S)
+
+    assert analysis.lung_sliding.verdict is Verdict.ABSENT
+    assert analysis.warnings == ()
+
+
+def test_in_a_clip_shorter_than_a_breath_a_low_logit_leaves_it_open_and_says_so() -> None:
+    analysis, _ = read("linear_present", logit=-2.0)
+
+    assert analysis.lung_sliding.verdict is Verdict.INDETERMINATE
+    assert analysis.warnings == (
+        "Nothing slides in these 2.5 s, but sliding is only called absent from 3.5 s on: "
+        "a shorter clip may have caught the pause between two breaths.",
+    )
 
 
 def test_what_the_model_says_of_the_wall_is_the_wall_control() -> None:
@@ -110,7 +127,7 @@ def test_a_sliding_lung_is_measured_as_it_truly_moved(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "said"), [("linear_present", "present"), ("linear_absent", "absent"), ("present", "present")])
 def test_by_the_measured_slide_alone_a_phantom_is_read_right(name: str, said: str) -> None:
-    assert read(name, calibration=SLIDE_ALONE)[0].lung_sliding.verdict == said
+    assert read(name, calibration=SLIDE_ALONE, duration_s=BREATH_S)[0].lung_sliding.verdict == said
 
 
 def test_the_slide_over_time_is_that_of_the_phantom() -> None:

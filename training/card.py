@@ -100,7 +100,12 @@ def _controls(table: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _verdicts(table: Mapping[str, Mapping[str, int]]) -> list[str]:
     said = ("present", "indeterminate", "absent", "not_assessable")
-    rows = ["Verdicts on the same clips (the service also keeps those open whose pleural line is doubtful or whose probe moves):", "", "| clip | " + " | ".join(said) + " |", "|---|" + "---|" * len(said)]
+    rows = [
+        "Verdicts on the same clips (the service also keeps those open whose pleural line is doubtful or whose probe moves):",
+        "",
+        "| clip | " + " | ".join(said) + " |",
+        "|---|" + "---|" * len(said),
+    ]
     return rows + [f"| {kind} | " + " | ".join(str(counts.get(s, 0)) for s in said) + " |" for kind, counts in table.items()]
 
 

@@ -123,16 +123,16 @@ def _gradient(canvas: Image, box: Box) -> None:
 
 
 def draw_slide(canvas: Image, layout: Layout, analysis: Analysis, pen: Pen) -> None:
-    """How far the lung moved past the wall, one bar a column, each under its place in the picture."""
+    """How far the lung shifts past the wall in an eighth of a second, one bar a column, each under its place in the picture."""
     box = layout.slide
     panel(canvas, box)
     pleura = analysis.pleura
     if pleura is None or not pleura.columns:
-        pen.write(canvas, "Measured slide past the chest wall: none measured", box.left + MARGIN, box.top + TITLE_PX, SMALL, QUIET)
+        pen.write(canvas, "Slide past the chest wall: none measured", box.left + MARGIN, box.top + TITLE_PX, SMALL, QUIET)
         return
     scale, unit = slide_unit(pleura.columns, analysis.clip.mm_per_px)
     full = nice_ceiling(max(max(c.slide_px, c.wall_px) for c in pleura.columns) * scale, LEAST_SCALE[unit])
-    title = f"Measured slide past the wall (RMS, {unit})"
+    title = f"Slide past the wall in 0.13 s (RMS, {unit})"
     end = pen.write(canvas, title, box.left + MARGIN, box.top + TITLE_PX - 2, SMALL, TEXT)
     draw_line(canvas, np.array([[end + 14.0, box.top + 14.0], [end + 30.0, box.top + 14.0]]), CURSOR, thickness=2)
     end = pen.write(canvas, "wall past wall", end + 35, box.top + TITLE_PX - 2, SMALL, QUIET)
@@ -321,9 +321,9 @@ def _strip(
 
 
 def _curve(canvas: Image, box: Box, axis: TimeAxis, analysis: Analysis, pleura: PleuraFinding, pen: Pen) -> None:
-    """Displacement of the lung past the wall through time, zero in the middle."""
+    """How far the lung shifts past the wall in an eighth of a second (the tracker's step), through time, zero in the middle."""
     scale, unit = slide_unit(pleura.columns, analysis.clip.mm_per_px)
-    _title(canvas, box, f"Lung past wall over time ({unit})", pen)
+    _title(canvas, box, f"Lung past wall: shift in 0.13 s ({unit})", pen)
     middle = (box.top + box.bottom - 1) / 2
     values = pleura.slide_over_time.px.astype(np.float64) * scale
     full = nice_ceiling(float(np.abs(values[np.isfinite(values)]).max(initial=0.0)), LEAST_SCALE[unit])

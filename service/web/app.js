@@ -7,6 +7,7 @@ const PREDICT = "v1/predict";
 
 let current = null; // the request under way
 let urls = []; // object URLs of the answer shown
+let shown = null; // the answer itself
 
 class Problem extends Error {
   constructor({ title, detail, code }) {
@@ -67,6 +68,7 @@ async function read(clip) {
 function clear() {
   for (const url of urls) URL.revokeObjectURL(url);
   urls = [];
+  shown = null;
   for (const id of ["problem", "answer", "annotated", "download-clip"]) $(id).hidden = true;
   $("annotated").removeAttribute("src");
   document.body.classList.remove("has-answer");
@@ -108,6 +110,7 @@ function showAnswer(answer, name, blob) {
   $("facts").replaceChildren(...words.facts(answer).flatMap(([term, text]) => [node("dt", term), node("dd", text)]));
   $("download-json").href = objectUrl(blob);
   $("answer").hidden = false;
+  shown = answer;
   showMeasurement(answer); // after: the charts need to know how wide they are
   $("verdict").focus({ preventScroll: true });
 }
@@ -122,8 +125,8 @@ function showMeasurement({ pleura, clip, lung_point: lungPoint }) {
   }
   if (!$("time-card").hidden) {
     const { px, t_s: times } = pleura.slide_over_time;
-    const range = Math.max(...px) - Math.min(...px);
-    $("time-text").textContent = `Median over the pleura: ${range.toFixed(1)} px from end to end in ${times[times.length - 1].toFixed(1)} s.`;
+    const largest = Math.max(...px.map(Math.abs));
+    $("time-text").textContent = `How far the lung shifts past the chest wall in an eighth of a second, median over the pleura: up to ${largest.toFixed(1)} px.`;
     drawTime($("time-chart"), pleura.slide_over_time);
   }
 }
@@ -217,4 +220,5 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   take(event.dataTransfer.files);
 });
+addEventListener("resize", () => shown && showMeasurement(shown)); // a telephone turned on its side
 showService();

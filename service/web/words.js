@@ -56,7 +56,7 @@ export function slide(columns) {
   const wall = median(columns.map((c) => c.wall_px));
   const inMm = columns.every((c) => c.slide_mm !== null) ? ` (${median(columns.map((c) => c.slide_mm)).toFixed(2)} mm)` : "";
   const places = columns.length === 1 ? "1 place" : `${columns.length} places`;
-  return `The lung moved ${px.toFixed(2)} px${inMm} past the chest wall (RMS, median of ${places}); the wall moved ${wall.toFixed(2)} px past itself.`;
+  return `The lung moved ${px.toFixed(2)} px${inMm} past the chest wall in an eighth of a second (RMS, median of ${places}); the wall moved ${wall.toFixed(2)} px past itself.`;
 }
 
 export function facts(answer) {

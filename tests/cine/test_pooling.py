@@ -211,8 +211,23 @@ def test_a_pleura_of_no_width_has_no_lung_point(num_columns: int) -> None:
 # --- the verdict ---
 
 
-def verdict(probability: float, *, wall_control: float | None = 0.1, lung_point: float | None = None, duration_s: float = 4.0) -> Verdict:
-    return decide(Pooled(probability, (0, 1), wall_control, (), (), lung_point), MODEL_ALONE, duration_s)
+def verdict(
+    probability: float,
+    *,
+    interval: tuple[float, float] | None = None,
+    wall_control: float | None = 0.1,
+    lung_point: float | None = None,
+    duration_s: float = 4.0,
+) -> Verdict:
+    around = interval or (probability - 0.1, probability + 0.1)
+    return decide(Pooled(probability, around, wall_control, (), (), lung_point), MODEL_ALONE, duration_s)
+
+
+def test_windows_that_disagree_leave_it_open() -> None:
+    assert verdict(0.94, interval=(0.41, 0.99)) is Verdict.INDETERMINATE
+    assert verdict(0.94, interval=(0.51, 0.99)) is Verdict.PRESENT
+    assert verdict(0.06, interval=(0.01, 0.55)) is Verdict.INDETERMINATE
+    assert verdict(0.06, interval=(0.01, 0.45)) is Verdict.ABSENT
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from service.cine.locate import Located, locate
 from service.cine.motion import Motion, Shifts
 from service.cine.overview import look_over
 from service.cine.prepare import prepare_window, strip_windows
-from service.cine.quality import MIN_PLEURA_CONFIDENCE, judge, judge_clip, judge_location, judge_motion
+from service.cine.quality import MIN_PLEURA_CONFIDENCE, doubt_location, judge, judge_clip, judge_location, judge_motion
 from service.findings import Reason, ReasonCode
 from tests.fakes.clip import MemoryClip
 from tests.fakes.inputs import SPEC, speckle
@@ -47,7 +47,7 @@ def test_a_clip_shorter_than_a_window_is_too_short() -> None:
 
 def test_a_single_frame_is_too_short() -> None:
     assert reasons_of(live(1)) == {
-        ReasonCode.TOO_SHORT: "The clip lasts 0.00 s (1 frame); at least 2.0 s are needed. Record 4 s or more, to see a breath."
+        ReasonCode.TOO_SHORT: "The clip lasts 0.03 s (1 frame); at least 2.0 s are needed. Record 4 s or more, to see a breath."
     }
 
 
@@ -215,6 +215,23 @@ def test_a_clip_that_is_swept_over_the_chest_is_a_moving_probe() -> None:
     assert judge_motion(read, len(found.plan.lung_columns)) == (PROBE_MOVING,)
 
 
+# --- what keeps it from being believed ---
+
+PLEURA_DOUBTFUL = Reason(
+    ReasonCode.PLEURA_DOUBTFUL,
+    "It is not sure that the line found is the pleura: there may be fluid or solid lung below it, or gas under the skin. "
+    "Look at the line drawn, or mark the region by hand.",
+)
+
+
+@pytest.mark.parametrize(("is_plain", "said"), [(True, ()), (False, (PLEURA_DOUBTFUL,))])
+def test_a_line_that_is_not_plain_is_doubted(is_plain: bool, said: tuple[Reason, ...]) -> None:
+    found = located()
+    assert found.pleura is not None
+
+    assert doubt_location(replace(found, pleura=replace(found.pleura, is_plain=is_plain))) == said
+
+
 # --- how far it can be trusted ---
 
 
@@ -235,11 +252,12 @@ def test_trust_is_less_when_motion_was_lost() -> None:
     assert judge(sure(0.9), motions(0.0, tracked(0.4)), ()).probability == pytest.approx(0.4 / 0.8)
 
 
-def test_a_moving_probe_is_told_and_does_not_keep_a_clip_from_being_read() -> None:
-    found = judge(sure(0.7), motions(6.0, tracked(1.0)), (PROBE_MOVING,))
+@pytest.mark.parametrize("reason", [PROBE_MOVING, PLEURA_DOUBTFUL], ids=lambda reason: str(reason.code))
+def test_a_moving_probe_or_a_doubtful_line_is_told_and_does_not_keep_a_clip_from_being_read(reason: Reason) -> None:
+    found = judge(sure(0.7), motions(6.0, tracked(1.0)), (reason,))
 
     assert found.assessable
-    assert found.reasons == (PROBE_MOVING,)
+    assert found.reasons == (reason,)
 
 
 @pytest.mark.parametrize("reasons", [(TRACKING_LOST,), (PROBE_MOVING, TRACKING_LOST)])
@@ -254,7 +272,7 @@ def test_a_clip_without_a_window_cannot_be_assessed() -> None:
 
 
 def test_every_reason_is_reached_above() -> None:
-    codes = {TRACKING_LOST.code, PROBE_MOVING.code, *(reason.code for reason in NO_PLEURA)}
+    codes = {TRACKING_LOST.code, PROBE_MOVING.code, PLEURA_DOUBTFUL.code, *(reason.code for reason in NO_PLEURA)}
     codes |= {ReasonCode.TOO_SHORT, ReasonCode.FROZEN, ReasonCode.FRAME_RATE_TOO_LOW, ReasonCode.NOT_ULTRASOUND, ReasonCode.TOO_DARK}
 
     assert codes == set(ReasonCode)

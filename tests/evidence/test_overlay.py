@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from service.cine.clip import Clip
 from service.evidence.overlay import Annotator, annotate, window_at
-from service.evidence.palette import PLEURA, probability_colour
-from service.findings import Analysis, PatchFinding, Point, Verdict, WindowFinding
+from service.evidence.palette import LUNG_POINT, PLEURA, probability_colour
+from service.findings import Analysis, PatchFinding, Point, Reason, ReasonCode, Verdict, WindowFinding
 from tests.fakes.analysis import PROBE_MOVING, example_analysis
 from tests.fakes.clip import MemoryClip
+
+DOUBTFUL = Reason(ReasonCode.PLEURA_DOUBTFUL, "It may be fluid.")
 
 
 def black(width: int, height: int, num_frames: int = 1) -> MemoryClip:
@@ -175,11 +177,12 @@ def test_colour_is_kept() -> None:
         example_analysis(160, 120, num_windows=1)[0],
         example_analysis(160, 120, num_windows=1, lung_point=True)[0],
         example_analysis(160, 120, num_windows=1, verdict=Verdict.INDETERMINATE, reasons=(PROBE_MOVING,) * 5)[0],
+        example_analysis(160, 120, num_windows=1, verdict=Verdict.INDETERMINATE, lung_point=True, reasons=(DOUBTFUL,))[0],
         example_analysis(160, 120, num_windows=1, mm_per_px=None, with_saliency=False)[0],
         example_analysis(160, 120, verdict=Verdict.NOT_ASSESSABLE)[0],
         bare(160, 120),
     ],
-    ids=["present", "lung point", "many reasons", "no scale, no saliency", "no pleura", "no sector"],
+    ids=["present", "lung point", "many reasons", "doubtful pleura", "no scale, no saliency", "no pleura", "no sector"],
 )
 def test_every_kind_of_answer_is_drawn(analysis: Analysis) -> None:
     out = io.BytesIO()
@@ -187,6 +190,16 @@ def test_every_kind_of_answer_is_drawn(analysis: Analysis) -> None:
     annotate(black(160, 120, 2), analysis, out)
 
     assert out.getvalue()[4:8] == b"ftyp"
+
+
+def test_a_doubtful_pleura_is_asked_about_on_the_picture() -> None:
+    sure = example_analysis(320, 240, num_windows=1)[0]
+    doubtful = replace(sure, quality=replace(sure.quality, reasons=(DOUBTFUL,)))
+
+    yellow = [int((picture_of(black(320, 240), one) == LUNG_POINT).all(axis=2).sum()) for one in (sure, doubtful)]
+
+    assert yellow[0] == 0
+    assert yellow[1] > 50
 
 
 def test_what_could_not_be_measured_is_left_out() -> None:

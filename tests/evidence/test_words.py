@@ -50,6 +50,12 @@ def test_the_lung_point_comes_first_even_when_the_probe_moved() -> None:
     assert words.headline(answer(Verdict.INDETERMINATE, PROBE_MOVING, lung_point=True)).startswith("Suspected lung point")
 
 
+def test_what_may_not_be_pleura_has_no_lung_point() -> None:
+    doubtful = answer(Verdict.INDETERMINATE, Reason(ReasonCode.PLEURA_DOUBTFUL, "It may be fluid."), lung_point=True)
+
+    assert words.headline(doubtful) == "Cannot tell: the pleural line is doubtful"
+
+
 def test_not_assessable_without_a_reason_still_says_something() -> None:
     analysis = answer(Verdict.NOT_ASSESSABLE)
     nameless = replace(analysis, quality=replace(analysis.quality, reasons=()))

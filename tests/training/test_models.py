@@ -141,7 +141,7 @@ def test_a_small_net_learns_sixteen_patches() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "resnet2d-18"}, "There is no model called 'resnet2d-18'; there are resnet3d-18, resnet3d-34, resnet3d-50."),
+        ({"name": "resnet2d-18"}, f"There is no model called 'resnet2d-18'; there are {', '.join(NAMES)}."),
         ({"width": 0}, "A model needs at least 1 channel and a width of at least 1; 2 and 0 were asked for."),
         ({"mean": [1, 2, 3]}, "3 values of mean were given for 2 channels."),
         ({"scale": 0}, "A normalisation scale must be above 0."),
@@ -174,7 +174,7 @@ def test_folding_batch_norm_changes_no_logit(name: str) -> None:
     model = net(name).double()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     folded = fold_batch_norm(model)
-    patches = grey(2, 1, *PATCHES[1:])
+    patches = grey(2, 1, *PATCHES[1:]).double()
 
     with torch.no_grad():
         assert torch.allclose(folded(patches), model(patches), rtol=1e-12, atol=1e-12)
