@@ -116,8 +116,8 @@ def _too_short_for_absence(clip: Clip, pooled: Pooled, reading: Reading) -> tupl
 
 
 def _lung_point(pooled: Pooled, located: Located, reading: Reading) -> LungPoint:
-    if pooled.lung_point_column is None or located.grid is None:
-        return LungPoint(False, None)
+    if pooled.lung_point_column is None or located.grid is None or located.pleura is None or not located.pleura.is_plain:
+        return LungPoint(False, None)  # on a doubtful line a border is more likely that of two tissues
     centres = reading.plan.centres[: len(reading.plan.lung_columns)]
     strip_column = float(np.interp(pooled.lung_point_column, np.arange(len(centres)), centres))
     return LungPoint(True, located.grid.to_frame(strip_column, 0.0)[0])

@@ -95,7 +95,7 @@ class Column:
 
     x_px: float
     slide_px: float
-    """RMS displacement of the lung past the wall, along the pleura, in pixels of the uploaded frame."""
+    """RMS shift of the lung past the wall within 0.13 s, along the pleura, in pixels of the uploaded frame."""
     slide_mm: float | None
     wall_px: float
     """The same measure of wall past wall: what the measurement reads where nothing slides."""
@@ -109,7 +109,7 @@ class SlideOverTime:
     t_s: NDArray[np.float32]
     """(n,)"""
     px: NDArray[np.float32]
-    """Displacement of the lung past the wall, median over the columns, (n,)."""
+    """Shift of the lung past the wall within 0.13 s, median over the columns, (n,)."""
 
 
 @dataclass(frozen=True, slots=True)

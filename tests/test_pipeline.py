@@ -326,11 +326,11 @@ def test_gradients_are_the_engines() -> None:
 REGION = ((150.0, 250.0), (450.0, 250.0), (450.0, 400.0), (150.0, 400.0))
 
 
-def test_the_regions_upper_edge_is_taken_for_the_pleural_line() -> None:
+def test_the_line_lies_inside_the_region_and_is_believed() -> None:
     analysis, _ = read("linear_present", options=replace(PLAIN, region=REGION))
     assert analysis.pleura is not None
 
-    assert [y for _, y in analysis.pleura.line] == pytest.approx([250.0] * 64, abs=2)
+    assert all(240 <= y <= 410 for _, y in analysis.pleura.line)
     assert analysis.pleura.confidence == 1.0
 
 

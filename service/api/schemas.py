@@ -80,7 +80,7 @@ class ColumnSchema(_Schema):
     """What was measured at one place along the pleura."""
 
     x_px: float
-    slide_px: float = Field(description="RMS displacement of the lung past the wall.")
+    slide_px: float = Field(description="RMS shift of the lung past the wall within 0.13 s, px of the uploaded frame.")
     slide_mm: float | None
     wall_px: float = Field(description="The same of wall past wall: what is read where nothing slides.")
     tracking: float = Field(ge=0, le=1, description="Tracking quality.")

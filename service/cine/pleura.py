@@ -86,19 +86,18 @@ def find_pleura(overview: Overview, sector: Sector) -> Pleura | None:
     beams = to_beams(overview, sector)
     log_probability, visible = _run_net(net_input(beams.mean, beams.ridge, beams.inside))
     path = best_path(np.maximum(log_probability, MIN_LOG_PROBABILITY))
-    mass = np.stack([_row(np.exp(log_probability), path + by) for by in range(-NEAR_SAMPLES, NEAR_SAMPLES + 1)])
+    fine, mass = _refine(np.exp(log_probability), path)
     plainest = float(np.percentile(visible, 90))
-    interspaces = _interspaces(visible, mass.sum(axis=0), plainest)
+    interspaces = _interspaces(visible, mass, plainest)
     if not interspaces:
         return None
-    fine = path + (mass * np.arange(-NEAR_SAMPLES, NEAR_SAMPLES + 1)[:, None]).sum(axis=0) / np.maximum(mass.sum(axis=0), 1e-6)
     chosen = np.concatenate([np.arange(*run) for run in interspaces])
     spacing = float(beams.depth_px[1] - beams.depth_px[0])
     return Pleura(
         lateral=beams.lateral,
         depth_px=(fine + 0.5) * spacing,
         interspaces=interspaces,
-        confidence=float(np.clip(mass.sum(axis=0)[chosen].mean(), 0, 1)),
+        confidence=float(np.clip(mass[chosen].mean(), 0, 1)),
         is_plain=plainest >= PLAIN_VISIBLE_LOGIT,
     )
 
@@ -194,6 +193,14 @@ def best_path(score: FloatArray) -> NDArray[np.intp]:
     return path
 
 
+def _refine(probability: FloatArray, path: NDArray[np.intp]) -> tuple[NDArray[np.float64], FloatArray]:
+    """The line to a fraction of a sample, and the probability within NEAR_SAMPLES of it, beam by beam, (A,) each."""
+    offsets = np.arange(-NEAR_SAMPLES, NEAR_SAMPLES + 1)
+    near = np.stack([_row(probability, path + by) for by in offsets])
+    mass = near.sum(axis=0)
+    return path + (near * offsets[:, None]).sum(axis=0) / np.maximum(mass, 1e-6), mass
+
+
 def _row(values: FloatArray, row: NDArray[np.intp]) -> FloatArray:
     """`values` (D, A) at one row of each column, 0 beyond the edges, (A,)."""
     inside = (row >= 0) & (row < len(values))
@@ -209,20 +216,23 @@ def _runs(flags: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
 
 
 def pleura_in_region(overview: Overview, sector: Sector, region: tuple[Point, ...]) -> Pleura | None:
-    """The pleura as drawn by hand: the upper edge of the polygon `region` (px of the frame) is the line.
+    """The pleura inside a polygon drawn by hand, px of the frame: the likeliest line in it, in every beam it covers.
 
-    None when the polygon covers less than one patch of the sector.
+    Not the polygon's upper edge: whoever draws a box around the pleura begins it above, in the chest wall, and wall read
+    as lung does not slide. None when the polygon covers less than one patch of the sector.
     """
-    inside = np.zeros((overview.height, overview.width), np.uint8)
-    cv2.fillPoly(inside, [np.rint(np.array(region)).astype(np.int32)], 1)
-    spacing = sector.depth_extent_px / (4 * DEPTH_SAMPLES)
-    width_px = (sector.lateral[1] - sector.lateral[0]) * sector.lateral_px(REFERENCE_DEPTH * sector.depth_extent_px)
-    lateral = np.linspace(*sector.lateral, max(16, round(width_px / (4 * spacing))))
-    depth = np.asarray((np.arange(4 * DEPTH_SAMPLES) + 0.5) * spacing, dtype=np.float64)
-    x, y = (a.astype(np.float32) for a in sector.to_frame(lateral[None, :], depth[:, None]))
-    covered = cv2.remap(inside, x, y, cv2.INTER_NEAREST, borderValue=0).astype(np.bool_)
-    beams = np.flatnonzero(covered.any(axis=0))
-    if len(beams) < MIN_INTERSPACE_SAMPLES:
+    beams = to_beams(overview, sector)
+    drawn = np.zeros((overview.height, overview.width), np.uint8)
+    cv2.fillPoly(drawn, [np.rint(np.array(region)).astype(np.int32)], 1)
+    x, y = (a.astype(np.float32) for a in sector.to_frame(beams.lateral[None, :], beams.depth_px[:, None]))
+    covered = cv2.remap(drawn, x, y, cv2.INTER_NEAREST, borderValue=0).astype(np.bool_)
+    chosen = np.flatnonzero(covered.any(axis=0))
+    if len(chosen) < MIN_INTERSPACE_SAMPLES:
         return None
-    top = depth[covered[:, beams].argmax(axis=0)]
-    return Pleura(lateral, np.interp(lateral, lateral[beams], top), ((int(beams[0]), int(beams[-1]) + 1),), 1.0)
+    # Drawn along the line itself, the polygon may leave half of it out.
+    reached = cv2.dilate(covered.astype(np.uint8), np.ones((2 * NEAR_SAMPLES + 1, 1), np.uint8)).astype(np.bool_)
+    log_probability, _ = _run_net(net_input(beams.mean, beams.ridge, beams.inside))
+    inside = np.where(reached, np.maximum(log_probability, MIN_LOG_PROBABILITY), 10 * MIN_LOG_PROBABILITY).astype(np.float32)
+    fine, _ = _refine(np.exp(inside[:, chosen]), best_path(inside[:, chosen]))
+    line = np.interp(np.arange(len(beams.lateral)), chosen, fine + 0.5) * (beams.depth_px[1] - beams.depth_px[0])
+    return Pleura(beams.lateral, line, ((int(chosen[0]), int(chosen[-1]) + 1),), 1.0)

@@ -136,7 +136,7 @@ def draw_slide(canvas: Image, layout: Layout, analysis: Analysis, pen: Pen) -> N
     end = pen.write(canvas, title, box.left + MARGIN, box.top + TITLE_PX - 2, SMALL, TEXT)
     draw_line(canvas, np.array([[end + 14.0, box.top + 14.0], [end + 30.0, box.top + 14.0]]), CURSOR, thickness=2)
     end = pen.write(canvas, "wall past wall", end + 35, box.top + TITLE_PX - 2, SMALL, QUIET)
-    pen.write(canvas, "00 probability (network and slide), %", end + 14, box.top + TITLE_PX - 2, SMALL, QUIET)
+    pen.write(canvas, "00 network and slide, %", end + 14, box.top + TITLE_PX - 2, SMALL, QUIET)
     floor, ceiling = box.bottom - 26, box.top + 34
 
     def height(px: float) -> float:

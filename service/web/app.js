@@ -109,6 +109,7 @@ function showAnswer(answer, name, blob) {
   $("intended-use").textContent = answer.intended_use;
   $("facts").replaceChildren(...words.facts(answer).flatMap(([term, text]) => [node("dt", term), node("dd", text)]));
   $("download-json").href = objectUrl(blob);
+  $("film-text").hidden = answer.pleura === null;
   $("answer").hidden = false;
   shown = answer;
   showMeasurement(answer); // after: the charts need to know how wide they are

@@ -83,7 +83,7 @@ export function drawTime(svg, { t_s: times, px }) {
     nodes.push(line(LEFT, y(value), chartWidth - RIGHT, y(value), "axis"), label(LEFT - 6, y(value) + 4, trim(value), "end"));
   }
   nodes.push(element("polyline", { points: times.map((t, i) => `${x(t).toFixed(1)},${y(px[i]).toFixed(1)}`).join(" "), class: "trace" }));
-  nodes.push(label(LEFT, bottom + 24, "0 s", "start"), label(chartWidth - RIGHT, bottom + 24, `${end.toFixed(1)} s`, "end"), label(chartWidth / 2, bottom + 24, "px in an eighth of a second, along the pleura"));
+  nodes.push(label(LEFT, bottom + 24, "0 s", "start"), label(chartWidth - RIGHT, bottom + 24, `${end.toFixed(1)} s`, "end"), label(chartWidth / 2, bottom + 24, "px in ⅛ s, along the pleura"));
   svg.setAttribute("viewBox", `0 0 ${chartWidth} ${height}`);
   svg.replaceChildren(...nodes);
 }

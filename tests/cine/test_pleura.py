@@ -109,12 +109,25 @@ def test_beams_run_from_left_to_right_and_confidence_is_a_probability() -> None:
 
 
 @pytest.mark.xfail(
-    strict=True, reason="The net is shown gas under the skin as 'no pleura', yet calls its ragged line one (confidence 0.8)."
+    strict=True,
+    reason="The net calls the ragged line of gas under the skin a pleura (confidence 0.8). What guards is that the line is called "
+    "doubtful, and that no verdict is given on a doubtful line (the test below; tests/test_controls.py over the shipped bundle).",
 )
 def test_gas_under_the_skin_hides_the_pleura() -> None:
     _, pleura = found(preset_phantom("not_assessable", 0.3))
 
     assert pleura is None or pleura.confidence < MIN_PLEURA_CONFIDENCE
+
+
+@pytest.mark.parametrize(
+    ("name", "is_plain"),
+    [("not_assessable", False), ("present", True), ("absent", True), ("linear_present", True), ("linear_absent", True)],
+)
+def test_the_line_of_gas_under_the_skin_is_not_plain_as_a_pleura_is(name: str, is_plain: bool) -> None:
+    _, pleura = found(preset_phantom(name, 0.3))
+    assert pleura is not None
+
+    assert pleura.is_plain is is_plain
 
 
 def test_two_searches_of_one_clip_agree() -> None:
@@ -135,11 +148,31 @@ def blank(height: int = 241, width: int = 320) -> Overview:
     return look_over(MemoryClip([speckle((height, width))]))
 
 
-def test_the_upper_edge_of_the_region_is_the_pleural_line() -> None:
-    pleura = pleura_in_region(blank(), SECTOR, ((50, 80), (250, 80), (250, 200), (50, 200)))
+def in_box(name: str, above_px: float, below_px: float) -> tuple[Pleura | None, float, float]:
+    """The pleura in a box around the true line of a phantom, and the median distance from it; and the line's y."""
+    phantom = preset_phantom(name, 0.3)
+    overview = look_over(MemoryClip(list(phantom.frames)))
+    sector, truth = find_sector(overview), phantom.truth.pleura_middle_px
+    assert sector is not None
+    assert truth is not None
+    middle = truth[len(truth) // 3 : 2 * len(truth) // 3]
+    (x0, top), (x1, bottom) = middle.min(axis=0), middle.max(axis=0)
+    box = ((x0, top - above_px), (x1, top - above_px), (x1, bottom + below_px), (x0, bottom + below_px))
+    pleura = pleura_in_region(overview, sector, box)
+    if pleura is None:
+        return None, float("inf"), float(top)
+    ((first, last),) = pleura.interspaces
+    x, y = sector.to_frame(pleura.lateral[first:last], pleura.depth_px[first:last])
+    return pleura, float(np.median(np.abs(y - np.interp(x, truth[:, 0], truth[:, 1])))), float(top)
+
+
+@pytest.mark.parametrize("name", ["present", "linear_present", "absent"])
+@pytest.mark.parametrize("above_px", [0, 20, 40], ids=["drawn along the line", "begun above it", "begun far above it"])
+def test_in_a_region_the_line_is_found_wherever_its_upper_edge_was_drawn(name: str, above_px: float) -> None:
+    pleura, error_px, _ = in_box(name, above_px, below_px=60)
     assert pleura is not None
 
-    assert pleura.depth_px == pytest.approx(80, abs=1)
+    assert error_px < 4
     assert pleura.confidence == 1.0
 
 
@@ -150,23 +183,6 @@ def test_the_region_is_one_interspace_from_its_left_to_its_right() -> None:
     ((first, last),) = pleura.interspaces
     assert pleura.lateral[first] == pytest.approx(50, abs=2)  # beams lie 240 / 120 px apart
     assert pleura.lateral[last - 1] == pytest.approx(250, abs=2)
-
-
-def test_the_line_slopes_as_the_regions_upper_edge_does() -> None:
-    pleura = pleura_in_region(blank(), SECTOR, ((0, 60), (319, 140), (319, 239), (0, 239)))
-    assert pleura is not None
-
-    assert np.interp([0, 160, 319], pleura.lateral, pleura.depth_px) == pytest.approx([60, 100, 140], abs=1.5)
-
-
-def test_in_a_fan_the_line_is_measured_along_the_beams() -> None:
-    fan = Sector("convex", (160.0, -100.0), (-0.5, 0.5), (100.0, 400.0), np.ones((301, 320), np.bool_))
-    pleura = pleura_in_region(blank(301), fan, ((60, 100), (260, 100), (260, 200), (60, 200)))
-    assert pleura is not None
-
-    # Straight down the frame's row 100 is 100 px below the face; at x = 260 it is hypot(100, 200) - 100 = 123.6.
-    depth = np.interp([0.0, np.arctan2(95, 200)], pleura.lateral, pleura.depth_px)
-    assert depth == pytest.approx([100.0, np.hypot(95, 200) - 100], abs=1.5)
 
 
 @pytest.mark.parametrize(
