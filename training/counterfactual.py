@@ -90,6 +90,15 @@ def base_lung(strip: NDArray[np.uint8], grid: StripGrid, base: Base, carried: Fl
             return _like(_wall_from_along(wall, own.shape[1], rng), own)
 
 
+def carry_still(lung: Floats, carried: Floats) -> Floats:
+    """One still of the lung (rows, columns), carried by the wall (T, columns, 2): nothing in it moves past the wall, (T, rows, columns).
+
+    The purest wall-locked lung. `Base.LOCKED` fades stills into one another, and those of a lung that slid lie in different
+    places, so that some of the slide is still seen in the fading.
+    """
+    return _carry(np.repeat(lung[None], len(carried), axis=0), carried)
+
+
 def _changing_texture(lung: Floats, carried: Floats, rng: np.random.Generator) -> Floats:
     """The lung's stills faded into one another: speckle that changes but goes nowhere."""
     num_frames = len(lung)
