@@ -26,6 +26,7 @@ from service.options import parse_options
 from service.pipeline import Options
 from service.reader import ClipReader, ModelEntry, Reader, open_timed
 from service.settings import Settings
+from service.validate_cli import add_validate
 
 COMMANDS_GROUP = "seashore.commands"
 EXIT_SOME_FAILED, EXIT_USAGE = 1, 2
@@ -53,6 +54,8 @@ Examples:
   seashore predict lung.mp4           does the lung slide in this clip?
 
   seashore models                     the models that can be asked
+
+  seashore validate ward.csv          how good is a model on your own labelled clips?
 
 Settings are SEASHORE_* in the environment, for example SEASHORE_MODEL_STORE=/data/models. Not for diagnosis.
 """
@@ -173,6 +176,7 @@ def build_app(make_reader: Callable[[Settings], Reader]) -> typer.Typer:
             table.add_row(entry.name, entry.version, "default" if entry.is_default else "")
         out.print(table)
 
+    add_validate(app, make_reader, _settings)
     return app
 
 

@@ -1,14 +1,12 @@
-"""A table of labelled clips: who it is of, what is known of sliding, where it comes from. CSV, as a spreadsheet writes it.
+"""A table of labelled clips: who it is of, what is known of sliding, where it comes from. CSV, as a spreadsheet writes it, or Parquet.
 
-file,patient,label,probe,source
-ward/0001.mp4,A,present,linear,our ward
-ward/0002.dcm,A,absent,linear,our ward
-ward/0003.mp4,B,unknown,convex,our ward
+file,patient,label,probe,site,device
+ward/0001.mp4,A,present,linear,our ward,Lumify
+ward/0002.dcm,A,absent,linear,our ward,Lumify
+ward/0003.mp4,B,unknown,convex,our ward,Venue
 """
 
-import csv
 import hashlib
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,24 +14,36 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from service.manifest_rows import ManifestError, cells_by_name, read_rows
+
+__all__ = [
+    "ALSO_CALLED",
+    "NEEDED",
+    "OPTIONAL",
+    "Label",
+    "LabelledClip",
+    "Manifest",
+    "ManifestError",
+    "cells_by_name",
+    "meant_label",
+    "read_label",
+    "read_manifest",
+    "read_rows",
+]
+
 NEEDED = ("file", "patient", "label")
-OPTIONAL = ("probe", "source", "licence", "split", "region", "notes", "sha256")
+OPTIONAL = ("probe", "site", "device", "source", "licence", "split", "region", "notes", "sha256")
+ALSO_CALLED = {"clip": "file"}
 _SHOWN_PROBLEMS = 5
 
 _OTHER_WORDS = {
     **dict.fromkeys(("sliding", "slides", "yes", "true", "1", "positive", "lung sliding"), "present"),
     **dict.fromkeys(("no sliding", "not sliding", "no", "false", "0", "negative", "pneumothorax", "ptx"), "absent"),
+    **dict.fromkeys(("lung point", "lung-point", "lungpoint", "partial"), "lung_point"),
     **dict.fromkeys(("", "?", "na", "n/a", "nan", "none", "unclear", "not stated"), "unknown"),
     **dict.fromkeys(("normal", "healthy lung", "control"), "healthy"),
 }
 """What people write instead, and what they most likely mean. Told to them, never assumed."""
-
-
-class ManifestError(ValueError):
-    """The table cannot be used as it is. Says in which rows, and never shows a patient, a file or a free text.
-
-    Rows are counted as in a spreadsheet: the header is row 1.
-    """
 
 
 class Label(StrEnum):
@@ -41,6 +51,8 @@ class Label(StrEnum):
 
     PRESENT = "present"
     ABSENT = "absent"
+    LUNG_POINT = "lung_point"
+    """One part of the pleura slides and another does not."""
     UNKNOWN = "unknown"
     HEALTHY = "healthy"
     """A weak label: the lung is healthy, so it most likely slides, but nobody has looked at this clip for it."""
@@ -56,6 +68,10 @@ class LabelledClip:
     """Clips of one patient share it; made up or not, it is never shown."""
     label: Label
     probe: str = ""
+    site: str = ""
+    """Where it was recorded: a hospital, a ward, made up or not."""
+    device: str = ""
+    """The machine's model."""
     source: str = ""
     licence: str = ""
     split: str = ""
@@ -102,13 +118,13 @@ class Manifest:
 
 
 def read_manifest(path: Path, clips: Path | None = None) -> Manifest:
-    """Read and check the table at `path`. Commas or semicolons, UTF-8 with or without a byte order mark.
+    """Read and check the table at `path`: Parquet when its name ends so, else CSV. The column `file` may be called `clip`.
 
     Relative file names are taken from the folder `clips`, and from the manifest's own folder where none is given.
     Raises: ManifestError, naming the first rows that are wrong.
     """
     folder = path.parent if clips is None else clips
-    header, rows = _read_rows(path)
+    header, rows = read_rows(path, NEEDED, OPTIONAL, also_called=ALSO_CALLED)
     problems: list[str] = []
     read = []
     for number, cells in rows:
@@ -125,48 +141,8 @@ def read_manifest(path: Path, clips: Path | None = None) -> Manifest:
     return Manifest(tuple(read))
 
 
-def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The columns' names, and every row that is not blank with its number."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ManifestError(f"The manifest cannot be read: {error.strerror or 'unknown reason'}.") from None
-    except UnicodeDecodeError:
-        raise ManifestError('The manifest is not UTF-8 text. Save it from the spreadsheet as "CSV UTF-8".') from None
-    first_line = text.partition("\n")[0]
-    # Spreadsheets write semicolons where the comma is the decimal sign.
-    delimiter = ";" if first_line.count(";") > first_line.count(",") else ","
-    try:
-        table = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error:
-        raise ManifestError(
-            "The manifest is not a CSV table: a quotation mark is opened and not closed, or closed within a cell."
-        ) from None
-    header = [name.strip().lower() for name in (table[0] if table else [])]
-    _check_header(header)
-    return header, [(number, cells) for number, cells in enumerate(table[1:], start=2) if any(cell.strip() for cell in cells)]
-
-
-def _check_header(header: Sequence[str]) -> None:
-    missing = [name for name in NEEDED if name not in header]
-    if missing:
-        # Only names this version knows are shown: a table without a header has a patient in its first row.
-        known = [name for name in header if name in NEEDED + OPTIONAL]
-        found = ", ".join(known) or "none of the known columns"
-        others = f" and {len(header) - len(known)} other" if len(header) > len(known) else ""
-        needed = f"it must name the columns {', '.join(NEEDED)}"
-        raise ManifestError(f"The manifest's first row lacks {', '.join(missing)}; {needed}. Found: {found}{others}.")
-    twice = [name for name, times in Counter(header).items() if name in NEEDED + OPTIONAL and times > 1]
-    if twice:
-        raise ManifestError(f"The manifest has two columns called {twice[0]}; each may be there once.")
-
-
 def _read_clip(header: Sequence[str], cells: Sequence[str], number: int, folder: Path) -> LabelledClip:
-    if len(cells) != len(header):
-        raise ManifestError(
-            f"Row {number}: it has {len(cells)} cells and the header {len(header)}; a comma within a cell needs quotation marks."
-        )
-    values = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+    values = cells_by_name(header, cells, number)
     if not values["file"]:
         raise ManifestError(f"Row {number}: the file is empty.")
     if not values["patient"]:
@@ -174,7 +150,7 @@ def _read_clip(header: Sequence[str], cells: Sequence[str], number: int, folder:
             f"Row {number}: the patient is empty; any made-up name will do, but clips of one patient must share it, "
             "so that nobody is both trained on and tested on."
         )
-    label = _read_label(values["label"], number)
+    label = read_label(values["label"], number)
     file = folder / values["file"]
     if not file.is_file():
         raise ManifestError(
@@ -199,16 +175,23 @@ def _check_sha256(file: Path, stated: str, number: int) -> None:
         raise ManifestError(f"Row {number}: the file named there is not the one the table was made for; its sha256 differs.")
 
 
-def _read_label(text: str, number: int) -> Label:
+def read_label(text: str, number: int) -> Label:
+    """The label in a cell of row `number`, whatever its case. Raises: ManifestError, with the word that may be meant."""
     word = text.lower()
     if word in list(Label):
         return Label(word)
     choices = f"{', '.join(list(Label)[:-1])} or {list(Label)[-1]}"
-    if word in _OTHER_WORDS:
+    meant = meant_label(word)
+    if meant is not None:
         found = f'"{word}"' if word else "empty"
-        raise ManifestError(f"Row {number}: the label is {found}; write {_OTHER_WORDS[word]} if that is meant. It can be {choices}.")
+        raise ManifestError(f"Row {number}: the label is {found}; write {meant} if that is meant. It can be {choices}.")
     # Not quoted: where columns are mixed up this is a patient.
     raise ManifestError(f"Row {number}: the label is not one of {choices}. Are the columns in the header's order?")
+
+
+def meant_label(word: str) -> str | None:
+    """The label that people most likely mean by another word; None when no guess is good."""
+    return _OTHER_WORDS.get(word.strip().lower())
 
 
 def _contradictions(clips: Sequence[LabelledClip]) -> Iterator[str]:

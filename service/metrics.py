@@ -4,8 +4,10 @@ Clips of one patient are not independent, so every interval is a bootstrap over 
 Beware small numbers: a bootstrap of ten right answers out of ten says [1, 1], which is not what is known.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,6 +36,35 @@ def auroc(labels: ArrayLike, probabilities: ArrayLike) -> float:
     mean_ranks = np.cumsum(sizes) - (sizes - 1) / 2
     rank_sum = float(mean_ranks[group][labels == 1].sum())
     return (rank_sum - num_present * (num_present + 1) / 2) / (num_present * num_absent)
+
+
+def roc_points(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """1 - specificity (k,) and sensitivity (k,), from (0, 0) to (1, 1), a point for each different probability.
+
+    Raises: ValueError without both classes.
+    """
+    false_present, true_present, num_absent, num_present = _cumulated(labels, probabilities)
+    if num_present == 0 or num_absent == 0:
+        raise ValueError(f"There are {num_present} clips with sliding and {num_absent} without; an ROC curve needs both.")
+    return np.append(0.0, false_present / num_absent), np.append(0.0, true_present / num_present)
+
+
+def precision_recall_points(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Recall (k,) rising to 1, and precision (k,), a point for each different probability. ValueError without sliding."""
+    false_present, true_present, _, num_present = _cumulated(labels, probabilities)
+    if num_present == 0:
+        raise ValueError("There is no clip with sliding; precision and recall need one.")
+    return true_present / num_present, true_present / (true_present + false_present)
+
+
+def _cumulated(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64], int, int]:
+    """False and true present (k,) as the threshold falls past each different probability; how many are absent and present."""
+    labels, scores = _checked(labels, probabilities)
+    order = np.argsort(-scores, kind="stable")
+    last_of_tie = np.flatnonzero(np.append(np.diff(scores[order]) != 0, len(scores) > 0))
+    true_present = np.cumsum(labels[order])[last_of_tie]
+    num_present = int(labels.sum())
+    return last_of_tie + 1 - true_present, true_present, len(labels) - num_present, num_present
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +235,72 @@ def bootstrap_interval(
         return float("nan"), float("nan")
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def share_interval(hits: ArrayLike, patients: Sequence[str], *, seed: int, num: int = 2000, level: float = 0.95) -> tuple[float, float]:
+    """Percentile interval of a share (of the clips, those that hit), patients drawn with replacement; (NaN, NaN) of no clips."""
+    is_hit = np.asarray(hits, dtype=np.float64)
+    if is_hit.shape != (len(patients),):
+        raise ValueError(f"There are hits of shape {is_hit.shape} and {len(patients)} patients; one patient a clip is needed.")
+    if not len(is_hit):
+        return float("nan"), float("nan")
+    _, patient = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
+    num_hits, num_clips = np.bincount(patient, is_hit), np.bincount(patient)
+    generator = np.random.default_rng(seed)
+    shares = np.empty(num)
+    for draw in range(num):  # one draw at a time: all at once, 10 000 patients would fill 160 MB
+        drawn = generator.integers(len(num_clips), size=len(num_clips))
+        shares[draw] = num_hits[drawn].sum() / num_clips[drawn].sum()
+    low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def paired_difference_interval(
+    statistic: Statistic,
+    labels: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    patients: Sequence[str],
+    *,
+    seed: int,
+    num: int = 2000,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile interval of statistic(first) - statistic(second) on the same clips: each draw of patients is given to both.
+
+    What the two share, hard clips above all, cancels out, so it is narrower than two intervals side by side would suggest.
+    """
+    labels, first = _checked(labels, first)
+    _, second = _checked(labels, second)
+
+    def difference(drawn_labels: Labels, drawn: Probabilities) -> float:
+        index = drawn.astype(np.intp)
+        return statistic(drawn_labels, first[index]) - statistic(drawn_labels, second[index])
+
+    return bootstrap_interval(difference, labels, np.arange(len(labels)), patients, seed=seed, num=num, level=level)
+
+
+def wilson_interval(part: float, whole: float, *, level: float = 0.95) -> tuple[float, float]:
+    """Interval of the share part / whole of independent trials; honest at 0 and 1, where a bootstrap has no width.
+
+    (NaN, NaN) of no trials. Wilson 1927, DOI 10.1080/01621459.1927.10502953.
+    """
+    if whole <= 0:
+        return float("nan"), float("nan")
+    share, z = part / whole, NormalDist().inv_cdf((1 + level) / 2)
+    centre = (share + z * z / (2 * whole)) / (1 + z * z / whole)
+    half = z / (1 + z * z / whole) * math.sqrt(share * (1 - share) / whole + z * z / (4 * whole * whole))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def mcnemar_exact(only_first: int, only_second: int) -> float:
+    """Two-sided p of as uneven a split of the clips only one of two models gets right, were both as good; 1 without such clips.
+
+    Exact binomial. It takes clips as independent, so clips of one patient make it look surer than it is.
+    """
+    num = only_first + only_second
+    tail = sum(math.comb(num, k) for k in range(min(only_first, only_second) + 1))
+    return min(1.0, 2 * tail / (1 << num))
 
 
 def _clips_by_patient(patients: Sequence[str]) -> list[NDArray[np.intp]]:

@@ -1,8 +1,12 @@
 """The table of labelled clips: what is read, and what is said of a row that is wrong."""
 
 import pickle
+import sys
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from service.manifest import Label, Manifest, ManifestError, read_manifest
@@ -36,6 +40,25 @@ def test_a_clip_is_its_file_its_patient_and_its_label(folder: Path) -> None:
 
     assert (clip.file, clip.patient, clip.label, clip.row) == (folder / "a.mp4", "P7", Label.PRESENT, 2)
     assert (clip.probe, clip.source, clip.licence, clip.split, clip.region, clip.notes) == ("",) * 6
+    assert (clip.site, clip.device) == ("", "")
+
+
+def test_the_file_may_be_called_clip_and_the_site_and_the_device_are_kept(folder: Path) -> None:
+    (clip,) = read(folder, "clip,patient,label,site,device", "a.mp4,A,present,our ward,Lumify")
+
+    assert (clip.file, clip.site, clip.device) == (folder / "a.mp4", "our ward", "Lumify")
+
+
+def test_a_column_called_clip_beside_the_file_is_one_of_the_others(folder: Path) -> None:
+    (clip,) = read(folder, "file,clip,patient,label", "a.mp4,7,A,present")
+
+    assert (clip.file.name, clip.other) == ("a.mp4", {"clip": "7"})
+
+
+def test_a_file_and_two_columns_called_clip_are_refused(folder: Path) -> None:
+    assert problem(folder, "clip,clip,patient,label", "a.mp4,a.mp4,A,present") == (
+        "The manifest has two columns called file; each may be there once."
+    )
 
 
 def test_a_file_is_looked_for_beside_the_manifest_and_an_absolute_one_where_it_says(folder: Path) -> None:
@@ -52,8 +75,8 @@ def test_columns_come_in_any_order_and_case_and_unknown_ones_are_kept(folder: Pa
     assert clip.other == {"depth_cm": "15"}
 
 
-@pytest.mark.parametrize("label", ["present", "absent", "unknown", "healthy", "Present", " ABSENT "])
-def test_the_four_labels_are_read_whatever_their_case(folder: Path, label: str) -> None:
+@pytest.mark.parametrize("label", ["present", "absent", "lung_point", "unknown", "healthy", "Present", " ABSENT ", "Lung_Point"])
+def test_the_five_labels_are_read_whatever_their_case(folder: Path, label: str) -> None:
     (clip,) = read(folder, "file,patient,label", f"a.mp4,A,{label}")
 
     assert clip.label == label.strip().lower()
@@ -97,7 +120,7 @@ def test_no_repr_shows_a_patient_or_a_file(folder: Path) -> None:
 
 def test_a_word_that_is_not_a_label_is_answered_with_the_one_that_may_be_meant(folder: Path) -> None:
     assert problem(folder, "file,patient,label", "a.mp4,A,present", "b.mp4,B,Yes") == (
-        'Row 3: the label is "yes"; write present if that is meant. It can be present, absent, unknown or healthy.'
+        'Row 3: the label is "yes"; write present if that is meant. It can be present, absent, lung_point, unknown or healthy.'
     )
     assert "Row 2: the label is empty; write unknown if that is meant." in problem(folder, "file,patient,label", "a.mp4,A,")
 
@@ -105,7 +128,9 @@ def test_a_word_that_is_not_a_label_is_answered_with_the_one_that_may_be_meant(f
 def test_a_patient_in_the_label_column_is_not_shown(folder: Path) -> None:
     sentence = problem(folder, "file,label,patient", "a.mp4,Mustermann,present")
 
-    assert sentence == "Row 2: the label is not one of present, absent, unknown or healthy. Are the columns in the header's order?"
+    assert (
+        sentence == "Row 2: the label is not one of present, absent, lung_point, unknown or healthy. Are the columns in the header's order?"
+    )
 
 
 def test_a_table_without_a_header_does_not_show_its_first_row(folder: Path) -> None:
@@ -208,3 +233,52 @@ def test_what_is_not_a_table_is_refused(folder: Path) -> None:
     )
     assert problem(folder, "file,patient,label") == "The manifest has a header and no clips; one clip a row is needed."
     assert problem(folder).startswith("The manifest's first row lacks file, patient, label;")
+
+
+def parquet(folder: Path, **columns: list[Any]) -> Path:
+    path = folder / "manifest.parquet"
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_a_parquet_table_is_read_as_the_same_csv_would_be(folder: Path) -> None:
+    """Numbers and missing values are what they would be as text."""
+    manifest = read_manifest(
+        parquet(
+            folder, clip=["a.mp4", "b.mp4"], patient=[7, 8], label=["present", "Absent"], site=["ward", None], depth_cm=[15.5, float("nan")]
+        )
+    )
+
+    assert [(clip.file.name, clip.patient, clip.label, clip.site, clip.row) for clip in manifest] == [
+        ("a.mp4", "7", "present", "ward", 2),
+        ("b.mp4", "8", "absent", "", 3),
+    ]
+    assert [clip.other for clip in manifest] == [{"depth_cm": "15.5"}, {"depth_cm": ""}]
+
+
+def test_a_parquet_table_is_checked_as_a_csv_is(folder: Path) -> None:
+    with pytest.raises(ManifestError, match='Row 3: the label is "yes"; write present if that is meant.'):
+        read_manifest(parquet(folder, file=["a.mp4", "b.mp4"], patient=["A", "B"], label=["present", "yes"]))
+    with pytest.raises(ManifestError, match="The manifest's first row lacks label;"):
+        read_manifest(parquet(folder, file=["a.mp4"], patient=["A"]))
+
+
+def test_what_is_no_parquet_table_is_refused(folder: Path) -> None:
+    (folder / "broken.parquet").write_bytes(b"file,patient,label\na.mp4,Mustermann,present")
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(folder / "broken.parquet")
+    assert str(caught.value) == "The manifest is not a Parquet table, or is damaged."
+    with pytest.raises(ManifestError, match="The manifest cannot be read: No such file or directory."):
+        read_manifest(folder / "missing.parquet")
+
+
+def test_without_pyarrow_parquet_is_answered_with_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = parquet(folder, file=["a.mp4"], patient=["A"], label=["present"])
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(path)
+    assert str(caught.value) == (
+        "The manifest is a Parquet table, and pyarrow, which reads it, is not installed: "
+        'pip install "seashore[parquet]", or save it as CSV.'
+    )

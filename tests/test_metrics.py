@@ -16,8 +16,14 @@ from service.metrics import (
     calibration_error,
     count,
     log_loss,
+    mcnemar_exact,
+    paired_difference_interval,
+    precision_recall_points,
     reliability,
     risk_coverage,
+    roc_points,
+    share_interval,
+    wilson_interval,
 )
 
 
@@ -198,3 +204,91 @@ def test_what_would_give_a_meaningless_figure_is_refused() -> None:
         brier([1], [math.nan])
     with pytest.raises(ValueError, match="There are 2 labels and 1 patients; one patient a label is needed."):
         bootstrap_interval(auroc, [0, 1], [0.1, 0.2], ["A"], seed=0)
+
+
+def test_roc_points_go_from_nothing_called_to_everything_called() -> None:
+    one_minus_specificity, sensitivity = roc_points([0, 1, 0, 1], [0.1, 0.4, 0.5, 0.8])
+
+    assert one_minus_specificity.tolist() == [0.0, 0.0, 0.5, 0.5, 1.0]
+    assert sensitivity.tolist() == [0.0, 0.5, 0.5, 1.0, 1.0]
+
+
+def test_tied_probabilities_are_one_point_of_the_roc_curve() -> None:
+    assert [points.tolist() for points in roc_points([0, 1, 1], [0.5, 0.5, 0.9])] == [[0.0, 0.0, 1.0], [0.0, 0.5, 1.0]]
+
+
+def test_the_area_under_the_roc_points_is_the_auroc() -> None:
+    generator = np.random.default_rng(0)
+    labels, scores = generator.integers(0, 2, 60), generator.integers(0, 9, 60) / 8
+
+    assert np.trapezoid(*reversed(roc_points(labels, scores))) == pytest.approx(auroc(labels, scores))
+
+
+def test_an_roc_curve_needs_both_classes() -> None:
+    with pytest.raises(ValueError, match="^There are 2 clips with sliding and 0 without; an ROC curve needs both.$"):
+        roc_points([1, 1], [0.1, 0.2])
+
+
+def test_precision_and_recall_as_the_threshold_falls() -> None:
+    recall, precision = precision_recall_points([0, 1, 0, 1], [0.1, 0.4, 0.5, 0.8])
+
+    assert recall.tolist() == [0.5, 0.5, 1.0, 1.0]
+    assert precision.tolist() == pytest.approx([1.0, 1 / 2, 2 / 3, 2 / 4])
+    with pytest.raises(ValueError, match="^There is no clip with sliding; precision and recall need one.$"):
+        precision_recall_points([0], [0.1])
+
+
+def test_the_share_interval_draws_patients_not_clips() -> None:
+    # 99 clips of one patient hit, the one clip of another does not: half the draws hold only one of the two.
+    assert share_interval([1] * 99 + [0], ["A"] * 99 + ["B"], seed=0) == (0.0, 1.0)
+
+
+def test_the_share_interval_is_that_of_the_general_bootstrap() -> None:
+    generator = np.random.default_rng(0)
+    hits, patients = generator.integers(0, 2, 80), [str(k // 2) for k in range(80)]
+    general = bootstrap_interval(lambda _, p: float(p.mean()), hits, hits.astype(float), patients, seed=1)
+
+    assert share_interval(hits, patients, seed=1) == pytest.approx(general)
+
+
+def test_the_share_of_no_clips_has_no_interval() -> None:
+    assert all(map(math.isnan, share_interval([], [], seed=0)))
+    with pytest.raises(ValueError, match=r"^There are hits of shape \(2,\) and 1 patients; one patient a clip is needed.$"):
+        share_interval([1, 0], ["A"], seed=0)
+
+
+def test_wilson_of_ten_out_of_ten_does_not_say_certain() -> None:
+    # z² / (n + z²) = 3.84 / 13.84 below 1; Wilson 1927.
+    low, high = wilson_interval(10, 10)
+
+    assert (low, high) == (pytest.approx(1 - 3.8415 / 13.8415, abs=1e-4), 1.0)
+    assert wilson_interval(0, 10) == pytest.approx((0.0, 1 - low), abs=1e-9)
+    assert wilson_interval(5, 10) == (pytest.approx(0.2366, abs=1e-4), pytest.approx(0.7634, abs=1e-4))
+    assert all(map(math.isnan, wilson_interval(0, 0)))
+
+
+def test_mcnemar_is_the_two_sided_binomial_test() -> None:
+    assert mcnemar_exact(0, 5) == 2 / 32  # nobody, and all: twice (1/2)^5
+    assert mcnemar_exact(1, 5) == 2 * (1 + 6) / 64
+    assert mcnemar_exact(5, 1) == mcnemar_exact(1, 5)
+    assert mcnemar_exact(3, 3) == 1.0
+    assert mcnemar_exact(0, 0) == 1.0
+
+
+def test_a_model_does_not_differ_from_itself_at_all() -> None:
+    labels, scores = [0, 1, 0, 1, 1, 0], [0.1, 0.4, 0.5, 0.8, 0.3, 0.2]
+
+    assert paired_difference_interval(auroc, labels, scores, scores, list("ABCDEF"), seed=0) == (0.0, 0.0)
+
+
+def test_a_paired_difference_is_narrower_than_each_figure_alone() -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, 100)
+    first = labels + generator.normal(0, 1.0, 100)
+    second = first + generator.normal(0, 0.1, 100)
+    patients = [str(k) for k in range(100)]
+    low, high = paired_difference_interval(auroc, labels, first, second, patients, seed=0)
+    alone = bootstrap_interval(auroc, labels, first, patients, seed=0)
+
+    assert low < auroc(labels, first) - auroc(labels, second) < high
+    assert high - low < (alone[1] - alone[0]) / 3
