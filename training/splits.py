@@ -52,7 +52,36 @@ def folds_by_patient(patients: Sequence[str], *, num_folds: int, seed: int, stra
     folds = [Fold(train=np.setdiff1d(np.arange(len(patients)), test), test=test) for test in tests.values()]
     for fold in folds:
         check_no_patient_twice(patients, {"train": fold.train, "test": fold.test})
+    _check_each_is_tested_once(len(patients), [fold.test for fold in folds])
     return folds
+
+
+def fold_clips(manifest: Manifest, *, num_folds: int, seed: int) -> list[dict[str, tuple[LabelledClip, ...]]]:
+    """Cross-validation over clips: in each fold a part of the patients is "test", the next part "validation", the rest "train".
+
+    Labels and sources are spread evenly. Clips that the manifest keeps for "test" are in no fold: their licence, or their
+    purpose, may forbid learning from them, and each other part of a fold is learned from somewhere.
+    Raises: SplitError when there are fewer than three folds, or fewer patients than folds.
+    """
+    if num_folds < 3:
+        raise SplitError(f"Cross-validation with a validation part needs at least 3 folds; {num_folds} was asked for.")
+    clips = [clip for clip in manifest if clip.split != "test"]
+    patients = [clip.patient for clip in clips]
+    folds = folds_by_patient(patients, num_folds=num_folds, seed=seed, strata=[_stratum(clip) for clip in clips])
+    tests = [fold.test for fold in folds]
+    return [_parts_of_fold(clips, tests, k) for k in range(num_folds)]
+
+
+def _parts_of_fold(clips: Sequence[LabelledClip], tests: Sequence[Indices], k: int) -> dict[str, tuple[LabelledClip, ...]]:
+    validation = tests[(k + 1) % len(tests)]
+    train = np.setdiff1d(np.arange(len(clips)), np.concatenate([tests[k], validation]))
+    parts = {"train": train, "validation": validation, "test": tests[k]}
+    check_no_patient_twice([clip.patient for clip in clips], parts)
+    return {name: tuple(clips[i] for i in part) for name, part in parts.items()}
+
+
+def _stratum(clip: LabelledClip) -> str:
+    return f"{clip.label} {clip.source}"
 
 
 def deal_clips(manifest: Manifest, *, seed: int) -> dict[str, tuple[LabelledClip, ...]]:
@@ -67,7 +96,7 @@ def deal_clips(manifest: Manifest, *, seed: int) -> dict[str, tuple[LabelledClip
             names = ", ".join(CLIP_PARTS)
             raise SplitError(f"Row {wrong[0]}: the split is not one of {names}. Fill the column in every row, or in none.")
         return {name: tuple(clip for clip in manifest if clip.split == name) for name in CLIP_PARTS}
-    strata = [f"{clip.label} {clip.source}" for clip in manifest]
+    strata = [_stratum(clip) for clip in manifest]
     parts = split_by_patient(manifest.patients, fractions=CLIP_PARTS, seed=seed, strata=strata)
     return {name: tuple(manifest.clips[i] for i in part) for name, part in parts.items()}
 
@@ -79,6 +108,12 @@ def check_no_patient_twice(patients: Sequence[str], parts: Mapping[str, Indices]
         both = len(seen[first] & seen[second])
         if both:
             raise PatientInTwoParts(f"{both} patient{'s are' if both > 1 else ' is'} both in {first} and in {second}; none may be.")
+
+
+def _check_each_is_tested_once(num_items: int, tests: Sequence[Indices]) -> None:
+    times = np.bincount(np.concatenate(tests), minlength=num_items)
+    if (times != 1).any():
+        raise AssertionError(f"{int((times != 1).sum())} of {num_items} items are not tested on exactly once.")
 
 
 def _check_fractions(fractions: Mapping[str, float]) -> None:

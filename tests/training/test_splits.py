@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from service.manifest import Label, LabelledClip, Manifest
-from training.splits import PatientInTwoParts, SplitError, check_no_patient_twice, deal_clips, folds_by_patient, split_by_patient
+from training.splits import (
+    PatientInTwoParts,
+    SplitError,
+    check_no_patient_twice,
+    deal_clips,
+    fold_clips,
+    folds_by_patient,
+    split_by_patient,
+)
 
 THIRDS = {"train": 0.5, "validation": 0.25, "test": 0.25}
 
@@ -129,3 +137,48 @@ def test_a_split_column_filled_in_part_or_otherwise_is_refused(splits: tuple[str
         SplitError, match="Row 3: the split is not one of train, validation, test. Fill the column in every row, or in none."
     ):
         deal_clips(manifest(*splits), seed=0)
+
+
+def of_patients(num: int, clips_each: int, absent: int, split: str = "") -> list[LabelledClip]:
+    """The first `absent` patients have clips without sliding, the others with."""
+    return [
+        LabelledClip(Path(f"{split}{p}-{c}.mp4"), f"{split}P{p}", Label.ABSENT if p < absent else Label.PRESENT, split=split)
+        for p in range(num)
+        for c in range(clips_each)
+    ]
+
+
+def test_in_folds_every_clip_is_tested_on_once_and_validated_on_once_and_no_patient_is_in_two_parts() -> None:
+    clips = of_patients(10, clips_each=3, absent=5)
+    folds = fold_clips(Manifest(tuple(clips)), num_folds=5, seed=0)
+
+    assert [{name: len(part) for name, part in fold.items()} for fold in folds] == [{"train": 18, "validation": 6, "test": 6}] * 5
+    for name in ("test", "validation"):
+        assert sorted(str(clip.file) for fold in folds for clip in fold[name]) == sorted(str(clip.file) for clip in clips)
+    for fold in folds:
+        owners = [{clip.patient for clip in part} for part in fold.values()]
+        assert sum(map(len, owners)) == len(set().union(*owners)) == 10
+
+
+def test_each_fold_is_tested_on_as_many_patients_of_either_label() -> None:
+    for seed in range(10):
+        folds = fold_clips(Manifest(tuple(of_patients(10, clips_each=1, absent=5))), num_folds=5, seed=seed)
+
+        assert [sum(clip.label is Label.ABSENT for clip in fold["test"]) for fold in folds] == [1] * 5
+
+
+def test_clips_the_manifest_keeps_for_testing_are_in_no_fold() -> None:
+    """In the clips we train on, these are the ones whose licence forbids it."""
+    kept = of_patients(4, clips_each=2, absent=0, split="test")
+    folds = fold_clips(Manifest((*of_patients(6, clips_each=2, absent=3, split="train"), *kept)), num_folds=3, seed=0)
+
+    assert {clip.patient for fold in folds for part in fold.values() for clip in part} == {f"trainP{k}" for k in range(6)}
+
+
+def test_too_few_folds_or_patients_are_refused() -> None:
+    two = Manifest(tuple(of_patients(2, clips_each=4, absent=1)))
+
+    with pytest.raises(SplitError, match="Cross-validation with a validation part needs at least 3 folds; 2 was asked for."):
+        fold_clips(two, num_folds=2, seed=0)
+    with pytest.raises(SplitError, match="2 patients cannot be split into 3 parts; each needs at least one."):
+        fold_clips(two, num_folds=3, seed=0)
