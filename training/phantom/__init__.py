@@ -1,7 +1,26 @@
 """Simulated lung-ultrasound clips with exact ground truth."""
 
-from training.phantom.simulate import Phantom, simulate
+from training.phantom.pathology import Adhesion, Consolidation, Neighbour, Organ, Pathology
+from training.phantom.simulate import Phantom, recorded, simulate
 from training.phantom.spec import BLine, Obstruction, PhantomSpec, Rib, random_spec
 from training.phantom.truth import Truth
+from training.phantom.unrest import GainStep, Unrest
 
-__all__ = ["BLine", "Obstruction", "Phantom", "PhantomSpec", "Rib", "Truth", "random_spec", "simulate"]
+__all__ = [
+    "Adhesion",
+    "BLine",
+    "Consolidation",
+    "GainStep",
+    "Neighbour",
+    "Obstruction",
+    "Organ",
+    "Pathology",
+    "Phantom",
+    "PhantomSpec",
+    "Rib",
+    "Truth",
+    "Unrest",
+    "random_spec",
+    "recorded",
+    "simulate",
+]

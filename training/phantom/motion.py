@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from training.phantom.pathology import Neighbour, Organ
+from training.phantom.unrest import breath_depth, breathing_clock, coughs, gain, rocking, turnover
+from training.phantom.unrest import wandering as _wandering
+
 if TYPE_CHECKING:
     from training.phantom.spec import PhantomSpec
 
@@ -28,6 +32,18 @@ class Motion:
     """Where sliding begins, in the picture."""
     plane_rad: Path
     """Out-of-plane position of wall and lung, as an angle between two independent fields of scatterers."""
+    turn_rad: Path
+    """The same of the lung alone, beside what its slide does."""
+    rock_rad: Path
+    """Of the probe against the chest; what it does at the pleura is already in `wall_lateral_mm`."""
+    gain_db: Path
+    """Against the gain of the spec."""
+    fluid_mm: Path
+    """Between wall and lung."""
+    lung_edge_mm: Path | None
+    """Where the lung ends and another organ begins, in the picture."""
+    organ_mm: Path
+    """Of that organ against the wall: along the pleura and away from the probe, (F, 2)."""
 
     @property
     def lung_lateral_mm(self) -> Path:
@@ -36,11 +52,20 @@ class Motion:
 
 
 def at_the_wall(spec: PhantomSpec, motion: Motion, u_mm: Path) -> NDArray[np.bool_]:
-    """Where lung lies at the wall, (F, places): everywhere, or on one side of the lung point."""
+    """Where sliding lung lies at the wall, (F, places): everywhere, or on one side of the lung point."""
     if motion.lung_point_mm is None:
         return np.ones((spec.num_frames, len(u_mm)), np.bool_)
     right_of = np.asarray(u_mm > motion.lung_point_mm[:, None])
     return right_of if spec.sliding_side == "right" else ~right_of
+
+
+def lung_lies_there(spec: PhantomSpec, motion: Motion, u_mm: Path) -> NDArray[np.bool_]:
+    """Where there is lung and no other organ, (F, places)."""
+    neighbour = spec.pathology.neighbour
+    if neighbour is None or motion.lung_edge_mm is None:
+        return np.ones((spec.num_frames, len(u_mm)), np.bool_)
+    right_of = np.asarray(u_mm > motion.lung_edge_mm[:, None])
+    return ~right_of if neighbour.side == "right" else right_of
 
 
 def respiration(times_s: Path, spec: PhantomSpec) -> Path:
@@ -58,23 +83,52 @@ def lung_pulse(times_s: Path, spec: PhantomSpec) -> Path:
     return np.exp(-4 * since_beat) * np.sin(2 * np.pi * 1.5 * since_beat)
 
 
-def draw_motion(spec: PhantomSpec, rng: np.random.Generator) -> Motion:
+def draw_motion(spec: PhantomSpec, rng: np.random.Generator, unrest_rng: np.random.Generator) -> Motion:
+    """`unrest_rng` serves the unrest alone, so that a spec without it moves as it always did."""
     times_s = np.arange(spec.num_frames) / spec.fps
-    breath = respiration(times_s, spec) - 0.5
+    breath = _breath(times_s, spec, unrest_rng)
     wander = spec.drift_mm * _wandering(times_s, rng, 0.35) + spec.tremor_mm * _wandering(times_s, rng, 7.0)
     axial = 0.3 * spec.drift_mm * _wandering(times_s, rng, 0.35) + 0.5 * spec.tremor_mm * _wandering(times_s, rng, 7.0)
     plane = spec.out_of_plane * (_wandering(times_s, rng, 0.4) + 0.3 * _wandering(times_s, rng, 5.0))
-    wall = wander + spec.wall_lateral_mm * breath
+    rock, cough = rocking(times_s, spec.unrest, unrest_rng), coughs(times_s, spec.unrest)
+    wall = wander + spec.wall_lateral_mm * breath + cough + rock * spec.pleura_depth_mm
+    slide = spec.slide_mm * breath + spec.lung_pulse_mm * lung_pulse(times_s, spec)
     return Motion(
         wall_lateral_mm=wall,
-        wall_axial_mm=np.clip(axial, -0.1 * spec.pleura_depth_mm, 0.1 * spec.pleura_depth_mm) + spec.wall_axial_mm * breath,
-        slide_mm=spec.slide_mm * breath + spec.lung_pulse_mm * lung_pulse(times_s, spec),
+        # The cough's push stays within a tenth of the pleura's depth, as all that presses the wall.
+        wall_axial_mm=np.clip(axial + 0.3 * cough, -0.1 * spec.pleura_depth_mm, 0.1 * spec.pleura_depth_mm) + spec.wall_axial_mm * breath,
+        slide_mm=slide,
         lung_point_mm=None if spec.lung_point_mm is None else spec.lung_point_mm + wall + spec.lung_point_travel_mm * breath,
         plane_rad=plane,
+        turn_rad=turnover(times_s, spec.unrest, unrest_rng),
+        rock_rad=rock,
+        gain_db=gain(times_s, spec.unrest),
+        # The sinusoid sign: in inspiration the lung comes towards the wall.
+        fluid_mm=spec.pathology.effusion_mm * (1 - 0.3 * breath),
+        lung_edge_mm=_lung_edge(spec.pathology.neighbour, wall, slide),
+        organ_mm=_organ(spec, times_s, slide),
     )
 
 
-def _wandering(times_s: Path, rng: np.random.Generator, up_to_hz: float) -> Path:
-    """Smooth random path of RMS about 1: a sum of eight sines with frequencies up to `up_to_hz`."""
-    hz, phase = rng.uniform(0.15 * up_to_hz, up_to_hz, 8), rng.uniform(0, 2 * np.pi, 8)
-    return np.asarray(np.sin(2 * np.pi * times_s[:, None] * hz + phase).sum(axis=1) / 2)
+def _breath(times_s: Path, spec: PhantomSpec, rng: np.random.Generator) -> Path:
+    """Chest excursion about 0, peak to peak 1 in a quiet breath."""
+    clock_s = breathing_clock(times_s, spec.unrest, rng)
+    return (respiration(clock_s, spec) - 0.5) * breath_depth(clock_s, spec.unrest, rng)
+
+
+def _lung_edge(neighbour: Neighbour | None, wall_mm: Path, slide_mm: Path) -> Path | None:
+    """The heart's border stays with the wall; a lung curtain's edge goes with the lung."""
+    if neighbour is None:
+        return None
+    return neighbour.edge_mm + wall_mm + (slide_mm if neighbour.organ is Organ.LIVER else 0.0)
+
+
+def _organ(spec: PhantomSpec, times_s: Path, slide_mm: Path) -> Path:
+    """The heart swings 3 mm with each beat; liver and spleen go along with the diaphragm, not quite as far as the lung."""
+    neighbour = spec.pathology.neighbour
+    if neighbour is None:
+        return np.zeros((len(times_s), 2))
+    if neighbour.organ is Organ.LIVER:
+        return np.stack([0.7 * slide_mm, 0 * slide_mm], axis=1)
+    beat = lung_pulse(times_s, spec)
+    return np.stack([3.0 * beat, 2.0 * beat], axis=1)

@@ -6,6 +6,9 @@ from enum import StrEnum
 import numpy as np
 
 from training.phantom.motion import respiration
+from training.phantom.pathology import Pathology
+from training.phantom.unrest import Unrest
+from training.recording.recorder import Recorder
 
 
 class Obstruction(StrEnum):
@@ -38,6 +41,14 @@ class BLine:
     """Standard deviation of its profile at the pleura."""
     level_db: float
     """At the pleura; 0 dB is a mirror's echo, the top of the grey scale at gain 0."""
+    length_mm: float | None = None
+    """Down to where it has faded; None: to the end of the picture. Short ones are comet tails, which healthy lungs show too."""
+    of_wall: bool = False
+    """It hangs on the parietal pleura and stays while the lung slides (Z-line): no sign of lung at the wall."""
+
+    @property
+    def is_b_line(self) -> bool:
+        return self.length_mm is None and not self.of_wall
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +173,12 @@ class PhantomSpec:
     overlays: bool = False
     """Text, a ruler and a logo outside the sector."""
 
+    # --- the second generation: what is not named is off ---
+    unrest: Unrest = Unrest()
+    pathology: Pathology = Pathology()
+    recorder: Recorder = Recorder()
+    """What storing, exporting and converting does to the clip: `recorded` makes it, `simulate` shows what the scanner showed."""
+
     def __post_init__(self) -> None:
         if self.probe not in ("linear", "convex"):
             raise ValueError(f'A phantom\'s probe is "linear" or "convex", not "{self.probe}".')
@@ -187,7 +204,7 @@ class PhantomSpec:
     @property
     def sliding(self) -> str:
         """What a reader should say: "present", "absent", "lung_point" or "not_assessable"."""
-        if self.obstruction is not Obstruction.NONE:
+        if self.obstruction is not Obstruction.NONE or self.pathology.effusion_mm > 0:
             return "not_assessable"
         if self.slide_mm == 0:
             return "absent"
@@ -195,10 +212,17 @@ class PhantomSpec:
 
     @property
     def signs(self) -> frozenset[str]:
-        """Of "a_lines", "b_lines" and "lung_pulse", those that can be seen."""
+        """Of "a_lines", "b_lines", "comet_tails", "lung_pulse", "consolidation" and "effusion", those that can be seen."""
         if self.obstruction is not Obstruction.NONE:
             return frozenset()
-        shown = {"a_lines": self.num_a_lines > 0, "b_lines": bool(self.b_lines), "lung_pulse": self.lung_pulse_mm > 0}
+        shown = {
+            "a_lines": self.num_a_lines > 0 and self.pathology.effusion_mm == 0,
+            "b_lines": any(line.is_b_line for line in self.b_lines),
+            "comet_tails": any(not line.is_b_line for line in self.b_lines),
+            "lung_pulse": self.lung_pulse_mm > 0,
+            "consolidation": bool(self.pathology.consolidations),
+            "effusion": self.pathology.effusion_mm > 0,
+        }
         return frozenset(name for name, is_shown in shown.items() if is_shown)
 
 

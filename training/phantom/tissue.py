@@ -4,6 +4,7 @@
     mirror    rows: depth below the pleura           moves with the wall  (A-lines, the wall repeated)
     haze      rows: depth below the pleura           moves with the lung  (visceral pleura, artefact speckle, B-lines)
     shadow    one value a column                     moves with the wall  (ribs)
+    organ     rows: depth below the pleura           moves by itself      (heart or liver beside the lung)
 
 Columns are beams, `pad` more on either side than the picture shows. Complex fields are float32 (rows, columns, 2): real and imaginary part.
 Scatterers exist twice, independently: turning from one field to the other is movement out of the picture's plane.
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from training.phantom.geometry import Geometry
 from training.phantom.psf import PointSpread, speckle
-from training.phantom.spec import Obstruction, Rib
+from training.phantom.spec import BLine, Obstruction, Rib
 
 Floats = NDArray[np.float32]
 
@@ -56,19 +57,21 @@ class Tissue:
     haze: Layer
     shadow: Floats
     """Amplitude that passes the ribs, 0..1, by column."""
+    organ: Layer | None = None
+    """Of what lies beside the lung."""
 
 
-def grow(geometry: Geometry, psf: PointSpread, reach_mm: float, rng: np.random.Generator) -> Tissue:
-    """Draw the tissue; `reach_mm` is how far anything will move sideways."""
-    grid = _Grid(geometry, psf, reach_mm, rng)
+def grow(geometry: Geometry, psf: PointSpread, reach_mm: float, rng: np.random.Generator, ragged_mm: Floats | None = None) -> Tissue:
+    """Draw the tissue; `reach_mm` is how far anything will move sideways, `ragged_mm` what disease adds to the pleura's depth."""
+    grid = Grid(geometry, psf, reach_mm, rng)
     if grid.spec.obstruction is Obstruction.EMPHYSEMA:
         return _emphysema(grid)
-    pleura_mm = _pleura(grid)
+    pleura_mm = _pleura(grid) if ragged_mm is None else _pleura(grid) + ragged_mm
     wall = _wall(grid, pleura_mm)
     return Tissue(grid.pad, grid.above, pleura_mm, wall, _mirror(grid, wall, pleura_mm), _haze(grid, pleura_mm), _shadow(grid))
 
 
-class _Grid:
+class Grid:
     """The material columns and depths of one phantom, and noise drawn on them."""
 
     def __init__(self, geometry: Geometry, psf: PointSpread, reach_mm: float, rng: np.random.Generator) -> None:
@@ -120,7 +123,7 @@ def amplitude(level_db: NDArray[np.floating] | float) -> Floats:
 # --- the chest wall ---
 
 
-def _pleura(grid: _Grid) -> NDArray[np.float64]:
+def _pleura(grid: Grid) -> NDArray[np.float64]:
     spec = grid.spec
     bent = spec.pleura_sag_mm * (grid.u_mm / grid.half_mm) ** 2
     tilted = np.tan(np.deg2rad(spec.pleura_tilt_deg)) * grid.u_mm
@@ -129,13 +132,13 @@ def _pleura(grid: _Grid) -> NDArray[np.float64]:
     return np.asarray(spec.pleura_depth_mm + shape, np.float64)
 
 
-def _emphysema(grid: _Grid) -> Tissue:
+def _emphysema(grid: Grid) -> Tissue:
     """Gas under the skin: bright fragments at several shallow depths, nothing but dirty haze below, no pleura, no ribs."""
     spec = grid.spec
     gas_mm = np.full(grid.columns, 0.3 * spec.pleura_depth_mm)
     wall = _wall(grid, gas_mm)
     lung = _haze(grid, gas_mm)
-    below_mm, _ = _below(grid)
+    below_mm, _ = below(grid)
     fragments = np.zeros_like(lung.surfaces)
     for _ in range(6):
         steps = np.round(2 * grid.line(5.0)) / 2 + 0.5 * grid.line(1.2)
@@ -146,13 +149,13 @@ def _emphysema(grid: _Grid) -> Tissue:
     return Tissue(grid.pad, grid.above, gas_mm, wall, none, Layer(lung.scatterers, fragments), np.ones(grid.columns, np.float32))
 
 
-def _wall(grid: _Grid, pleura_mm: NDArray[np.float64]) -> Layer:
+def _wall(grid: Grid, pleura_mm: NDArray[np.float64]) -> Layer:
     rows = int(np.ceil((pleura_mm.max() + 2 * grid.spec.pleura_thickness_mm) / grid.sample_mm)) + 2
     depth_mm = (np.arange(rows, dtype=np.float32) * grid.sample_mm)[:, None]
     borders = _borders(grid, pleura_mm)
     level_db = _layers(grid, depth_mm, borders)
     surfaces = _fasciae(grid, depth_mm, borders)
-    shown = _smooth_step((pleura_mm - depth_mm) / (0.5 * grid.spec.pleura_thickness_mm)).astype(np.float32)
+    shown = smooth_step((pleura_mm - depth_mm) / (0.5 * grid.spec.pleura_thickness_mm)).astype(np.float32)
     shadow = np.ones_like(shown)
     for rib in grid.spec.ribs if grid.spec.obstruction is Obstruction.NONE else ():
         bone, below = _rib(grid, depth_mm, rib)
@@ -161,16 +164,16 @@ def _wall(grid: _Grid, pleura_mm: NDArray[np.float64]) -> Layer:
     return Layer(grid.scatter(diffuse), (surfaces * shown + _parietal(grid, depth_mm, pleura_mm) * shadow).astype(np.float32))
 
 
-def _parietal(grid: _Grid, depth_mm: Floats, pleura_mm: NDArray[np.float64]) -> Floats:
+def _parietal(grid: Grid, depth_mm: Floats, pleura_mm: NDArray[np.float64]) -> Floats:
     """The wall's own share of the pleural line, which stays while the lung's slides past it."""
     spec = grid.spec
     if spec.obstruction is Obstruction.EMPHYSEMA:
         return np.zeros((len(depth_mm), grid.columns), np.float32)
-    level_db = spec.pleura_db - 4 - _oblique_db(grid, pleura_mm) - _patchy_db(grid)
+    level_db = spec.pleura_db - 4 - oblique_db(grid, pleura_mm) - _patchy_db(grid)
     return grid.ridge(depth_mm, pleura_mm, spec.pleura_thickness_mm, level_db)
 
 
-def _borders(grid: _Grid, pleura_mm: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+def _borders(grid: Grid, pleura_mm: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Depth of the lower border of skin, fat, muscle and intercostal muscle, by column, skin's level, the rest bending with the pleura."""
     spec = grid.spec
     nominal = np.cumsum([spec.skin_mm, spec.fat_mm, spec.muscle_mm]) * min(
@@ -181,7 +184,7 @@ def _borders(grid: _Grid, pleura_mm: NDArray[np.float64]) -> list[NDArray[np.flo
     return [d + bend * d / pleura_mm.mean() + w for d, w in zip(nominal, waves, strict=True)] + [pleura_mm]
 
 
-def _layers(grid: _Grid, depth_mm: Floats, borders: list[NDArray[np.float64]]) -> Floats:
+def _layers(grid: Grid, depth_mm: Floats, borders: list[NDArray[np.float64]]) -> Floats:
     """Echogenicity in dB, (rows, columns): each layer its own level and its own fibres."""
     spec, rows = grid.spec, len(depth_mm)
     level_db = np.full((rows, grid.columns), spec.wall_db, np.float32)
@@ -193,7 +196,7 @@ def _layers(grid: _Grid, depth_mm: Floats, borders: list[NDArray[np.float64]]) -
     return (level_db + 2.0 * grid.field(rows, 4 * spec.axial_psf_mm, spec.fibre_length_mm)).astype(np.float32)
 
 
-def _fibres(grid: _Grid, rows: int, scale: float) -> Floats:
+def _fibres(grid: Grid, rows: int, scale: float) -> Floats:
     """Striation in dB: fine grain along the layer, and few bright septa."""
     spec = grid.spec
     slope = np.tan(np.deg2rad(grid.rng.normal(0, 5))) * grid.beam_mm / grid.sample_mm
@@ -202,7 +205,7 @@ def _fibres(grid: _Grid, rows: int, scale: float) -> Floats:
     return np.asarray(spec.fibre_contrast_db * (scale * grain + 2.2 * septa), np.float32)
 
 
-def _fasciae(grid: _Grid, depth_mm: Floats, borders: list[NDArray[np.float64]]) -> Floats:
+def _fasciae(grid: Grid, depth_mm: Floats, borders: list[NDArray[np.float64]]) -> Floats:
     """Bright continuous lines: the borders between the layers, and `num_fasciae` more inside fat and muscle."""
     spec = grid.spec
     skin, fat, muscle, _ = borders
@@ -218,13 +221,13 @@ def _fasciae(grid: _Grid, depth_mm: Floats, borders: list[NDArray[np.float64]]) 
     return drawn
 
 
-def _oblique_db(grid: _Grid, pleura_mm: NDArray[np.float64]) -> Floats:
+def oblique_db(grid: Grid, pleura_mm: NDArray[np.float64]) -> Floats:
     """What a mirror loses where the beam does not meet it squarely, by column."""
     slope_deg = np.rad2deg(np.arctan(np.gradient(pleura_mm, grid.beam_mm)))
     return np.minimum(0.08 * slope_deg**2, 8).astype(np.float32)
 
 
-def _patchy_db(grid: _Grid) -> Floats:
+def _patchy_db(grid: Grid) -> Floats:
     """What the pleura's echo loses from place to place, by column: long stretches shine, short ones are dull."""
     return 5 * np.maximum(grid.line(0.3 * grid.half_mm), -0.8) + 3 * grid.line(1.5 * grid.spec.lateral_psf_mm)
 
@@ -232,23 +235,23 @@ def _patchy_db(grid: _Grid) -> Floats:
 # --- ribs ---
 
 
-def _rib(grid: _Grid, depth_mm: Floats, rib: Rib) -> tuple[Floats, Floats]:
+def _rib(grid: Grid, depth_mm: Floats, rib: Rib) -> tuple[Floats, Floats]:
     """(bone, below): the rib's bright surface, and what passes it, both (rows, columns)."""
     off = np.abs(grid.u_mm - rib.center_mm) / rib.half_width_mm
     surface_mm = rib.depth_mm + 0.3 * rib.half_width_mm * np.minimum(off, 1.2) ** 2
     level_db = grid.spec.pleura_db - 1 - 9 * np.minimum(off, 2) ** 2 + 1.5 * grid.line(2.0)
     bone = grid.ridge(depth_mm, surface_mm, 1.2 * grid.spec.axial_psf_mm, level_db.astype(np.float32)) * (off < 1.1)
-    under = _smooth_step((depth_mm - surface_mm) / (0.8 * grid.spec.axial_psf_mm) - 0.5)
+    under = smooth_step((depth_mm - surface_mm) / (0.8 * grid.spec.axial_psf_mm) - 0.5)
     return bone.astype(np.float32), (1 - under * (1 - _rib_passes(grid, rib))).astype(np.float32)
 
 
-def _rib_passes(grid: _Grid, rib: Rib) -> Floats:
+def _rib_passes(grid: Grid, rib: Rib) -> Floats:
     """Amplitude that passes a rib, by column; its edge is soft, since part of the aperture looks past the rib."""
-    inside = _smooth_step((rib.half_width_mm - np.abs(grid.u_mm - rib.center_mm)) / grid.spec.rib_edge_mm)
+    inside = smooth_step((rib.half_width_mm - np.abs(grid.u_mm - rib.center_mm)) / grid.spec.rib_edge_mm)
     return (1 - inside * (1 - amplitude(grid.spec.rib_shadow_db))).astype(np.float32)
 
 
-def _shadow(grid: _Grid) -> Floats:
+def _shadow(grid: Grid) -> Floats:
     passes = np.ones(grid.columns, np.float32)
     for rib in grid.spec.ribs if grid.spec.obstruction is Obstruction.NONE else ():
         passes *= _rib_passes(grid, rib)
@@ -258,9 +261,9 @@ def _shadow(grid: _Grid) -> Floats:
 # --- below the pleura ---
 
 
-def _mirror(grid: _Grid, wall: Layer, pleura_mm: NDArray[np.float64]) -> Layer:
+def _mirror(grid: Grid, wall: Layer, pleura_mm: NDArray[np.float64]) -> Layer:
     """Echoes that went between pleura and probe more than once: the wall again, upside down and upright, and A-lines."""
-    below_mm, rows = _below(grid)
+    below_mm, rows = below(grid)
     period = below_mm / pleura_mm
     decay_db = grid.spec.mirror_db - 9 * np.floor(np.maximum(period, 0)) - 1.5 * below_mm / 10
     strength = amplitude(decay_db.astype(np.float32)) * (below_mm > 0.5 * grid.spec.pleura_thickness_mm)
@@ -276,42 +279,48 @@ def _mirror(grid: _Grid, wall: Layer, pleura_mm: NDArray[np.float64]) -> Layer:
     return Layer(repeated, _a_lines(grid, below_mm, pleura_mm))
 
 
-def _a_lines(grid: _Grid, below_mm: Floats, pleura_mm: NDArray[np.float64]) -> Floats:
+def _a_lines(grid: Grid, below_mm: Floats, pleura_mm: NDArray[np.float64]) -> Floats:
     """The pleura again at multiples of its depth, brightest where the beam meets it squarely."""
     spec = grid.spec
     drawn = np.zeros((len(below_mm), grid.columns), np.float32)
     for k in range(spec.num_a_lines):
-        level_db = spec.a_line_db - 6 * k - 2 * _oblique_db(grid, pleura_mm) - 10 * np.maximum(grid.line(0.3 * grid.half_mm), -0.5)
+        level_db = spec.a_line_db - 6 * k - 2 * oblique_db(grid, pleura_mm) - 10 * np.maximum(grid.line(0.3 * grid.half_mm), -0.5)
         drawn += grid.ridge(below_mm, (k + 1) * pleura_mm, (1.1 + 0.2 * k) * spec.pleura_thickness_mm, level_db.astype(np.float32))
     return drawn
 
 
-def _haze(grid: _Grid, pleura_mm: NDArray[np.float64]) -> Layer:
+def _haze(grid: Grid, pleura_mm: NDArray[np.float64]) -> Layer:
     """The lung: its surface, the reverberation that fades below it, and B-lines that do not fade."""
     spec = grid.spec
-    below_mm, rows = _below(grid)
+    below_mm, rows = below(grid)
     fading_db = spec.haze_db - spec.haze_decay_db_per_cm * below_mm / 10
     streaks = 1.3 * grid.line(1.2 * spec.lateral_psf_mm) + 3.5 * grid.line(5 * spec.lateral_psf_mm)
     clouds = 1.8 * grid.field(rows, 2 * spec.axial_psf_mm, 2 * spec.lateral_psf_mm) + 2.0 * grid.field(
         rows, 10 * spec.axial_psf_mm, 5 * spec.lateral_psf_mm
     )
     power = amplitude(fading_db + streaks + clouds) ** 2
-    for line in spec.b_lines:
-        ray_db = line.level_db - 0.8 * below_mm / 10 + 1.5 * clouds
+    for line in (line for line in spec.b_lines if not line.of_wall):
+        ray_db = line.level_db - ray_loss_db(line, below_mm) + 1.5 * clouds
         power = power + amplitude(ray_db) ** 2 * np.exp(-(((grid.u_mm - line.center_mm) / line.width_mm) ** 2))
-    shown = _smooth_step(below_mm / (0.5 * spec.pleura_thickness_mm))
-    visceral_db = spec.pleura_db - 3 - _oblique_db(grid, pleura_mm) - _patchy_db(grid)
+    shown = smooth_step(below_mm / (0.5 * spec.pleura_thickness_mm))
+    visceral_db = spec.pleura_db - 3 - oblique_db(grid, pleura_mm) - _patchy_db(grid)
     surface = grid.ridge(below_mm, np.zeros(grid.columns), spec.pleura_thickness_mm, visceral_db.astype(np.float32))
     return Layer(grid.scatter((np.sqrt(power) * shown).astype(np.float32)), surface)
 
 
-def _below(grid: _Grid) -> tuple[Floats, int]:
+def ray_loss_db(line: BLine, below_mm: Floats) -> Floats:
+    """What a ray has lost at this depth: B-lines hardly fade, a comet tail is gone (20 dB) at its end."""
+    lost_db = 0.8 * below_mm / 10 if line.length_mm is None else 20 * below_mm / line.length_mm
+    return np.asarray(lost_db, np.float32)
+
+
+def below(grid: Grid) -> tuple[Floats, int]:
     """Depth below the pleura of the rows of `mirror` and `haze`, (rows, 1)."""
     rows = grid.spec.num_depths + grid.above
     return ((np.arange(rows, dtype=np.float32) - grid.above) * np.float32(grid.sample_mm))[:, None], rows
 
 
-def _smooth_step(x: NDArray[np.floating]) -> Floats:
+def smooth_step(x: NDArray[np.floating]) -> Floats:
     """0 below -1, 1 above 1, smooth between."""
     t = np.clip(0.5 * (x + 1), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.phantom.geometry import Fan, Geometry
-from training.phantom.motion import Motion, at_the_wall
+from training.phantom.motion import Motion, at_the_wall, lung_lies_there
+from training.phantom.pathology import slide_share
 from training.phantom.spec import Obstruction
 from training.phantom.tissue import Tissue
 
@@ -14,6 +15,9 @@ Floats = NDArray[np.float64]
 
 SHADOWED = 0.5
 """Pleura of which less than this share of the amplitude passes the ribs counts as shadowed."""
+
+STUCK = 0.5
+"""Lung that makes less than this share of the slide counts as stuck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,11 @@ class Truth:
     pleura_px: Floats | None
     """The pleural line of each frame, (F, K, 2); None where no pleura can be seen. Some of it may lie outside the frame."""
     visible: NDArray[np.bool_] | None
-    """Inside the frame and not in a rib's shadow, (F, K)."""
+    """Inside the frame, not in a rib's shadow, and lung, not heart or liver, behind it, (F, K)."""
     sliding_mask: NDArray[np.bool_] | None
-    """Where the lung slides, (F, K)."""
+    """Where the lung slides, (F, K): there is lung, no fluid before it, and it does not stick to the wall."""
+    slide_share: Floats | None
+    """How much of `slide_mm` is left at each place: 1, less where the lung sticks, more where it stretches further, (F, K)."""
     interspaces: tuple[tuple[float, float], ...]
     """(x0, x1) of each run of visible pleura, of the middle frame."""
     rib_shadows: tuple[tuple[float, float], ...]
@@ -86,7 +92,10 @@ def tell(geometry: Geometry, motion: Motion, tissue: Tissue, num_places: int = 9
     z, shadowed = _pleura(geometry, motion, tissue, u)
     line = geometry.to_px(np.broadcast_to(u, z.shape), z)
     in_frame = np.all((line >= 0) & (line <= (spec.width_px - 1, spec.height_px - 1)), axis=-1)
-    visible = in_frame & ~shadowed
+    has_lung = lung_lies_there(spec, motion, u)
+    visible = in_frame & ~shadowed & has_lung
+    share = slide_share(spec.pathology, u, motion.wall_lateral_mm, geometry.half_mm)
+    slides = at_the_wall(spec, motion, u) & has_lung & (share > STUCK) & (spec.slide_mm > 0) & (spec.pathology.effusion_mm == 0)
     middle = spec.num_frames // 2
     return Truth(
         sliding=spec.sliding,
@@ -96,7 +105,8 @@ def tell(geometry: Geometry, motion: Motion, tissue: Tissue, num_places: int = 9
         fan=geometry.fan,
         pleura_px=line if seen else None,
         visible=visible if seen else None,
-        sliding_mask=at_the_wall(spec, motion, u) & (spec.slide_mm > 0) if seen else None,
+        sliding_mask=slides if seen else None,
+        slide_share=share if seen else None,
         interspaces=_runs(line[middle, :, 0], visible[middle]) if seen else (),
         rib_shadows=_runs(line[middle, :, 0], in_frame[middle] & shadowed[middle]) if seen else (),
         lung_point_x_px=_lung_point_x(motion, u, line, middle) if seen else None,
@@ -109,7 +119,7 @@ def _pleura(geometry: Geometry, motion: Motion, tissue: Tissue, u: Floats) -> tu
     """(depth in mm, shadowed by a rib), (F, K) each."""
     material = -geometry.half_mm + geometry.beam_mm * (np.arange(len(tissue.pleura_mm)) - tissue.pad)
     at = u - motion.wall_lateral_mm[:, None]
-    z = np.interp(at, material, tissue.pleura_mm) + motion.wall_axial_mm[:, None]
+    z = np.interp(at, material, tissue.pleura_mm) + motion.wall_axial_mm[:, None] - motion.rock_rad[:, None] * u
     return z, np.interp(at, material, tissue.shadow) < SHADOWED
 
 
