@@ -28,10 +28,12 @@ class TwinBatches(Sampler[list[int]]):
 
     Every index comes once an epoch; what is left of the last batch is left out when it is less than half of one, as its
     batch statistics would be of too few. Only twins in groups of odd size can be parted, at a batch's edge.
+    Of several devices each takes its own run of every batch.
     """
 
-    def __init__(self, pair: NDArray[np.int64], batch_size: int, seed: int) -> None:
+    def __init__(self, pair: NDArray[np.int64], batch_size: int, seed: int, *, device: int = 0, num_devices: int = 1) -> None:
         """`pair` (n,) numbers the pairs of the examples 0..n-1."""
+        self._device, self._num_devices = device, num_devices
         order = np.argsort(pair, kind="stable")
         self._groups = np.split(order, np.flatnonzero(np.diff(pair[order])) + 1)
         self._num = len(pair)
@@ -51,7 +53,8 @@ class TwinBatches(Sampler[list[int]]):
         shuffled = np.random.default_rng([self._seed, self._epoch]).permutation(len(self._groups))
         order = np.concatenate([self._groups[k] for k in shuffled])
         for k in range(len(self)):
-            yield order[k * self._batch_size : (k + 1) * self._batch_size].tolist()
+            batch = order[k * self._batch_size : (k + 1) * self._batch_size]
+            yield np.array_split(batch, self._num_devices)[self._device].tolist()
 
 
 class RunningBatches(Sampler[list[int]]):

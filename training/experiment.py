@@ -52,7 +52,7 @@ class AugmentSettings:
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """What is fitted and how. No defaults: experiments/*.toml say it."""
+    """What is fitted and how. No defaults: experiments/*.toml say it. (Those at the end say what every older file meant.)"""
 
     model: str
     """A name of `training.models`."""
@@ -62,7 +62,7 @@ class FitSettings:
     learning_rate: float
     """The highest it gets to."""
     weight_decay: float
-    """Of AdamW; not of biases and batch-norm."""
+    """Of the optimizer; not of biases and batch-norm."""
     schedule: Literal["cosine", "one_cycle"]
     label_smoothing: float
     """0.1 makes the targets 0.05 and 0.95; the validation loss is without."""
@@ -81,10 +81,19 @@ class FitSettings:
     num_workers: int
     """Processes that read batches; 0 reads in this one, which costs a hundredth of a step."""
     augment: AugmentSettings
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    constant_rate: bool = False
+    """The learning rate throughout, in the place of the schedule."""
+    num_devices: int = 1
+    """Of one machine, by DDP: each takes its part of every batch, so that a step means the same."""
 
     def __post_init__(self) -> None:
         if min(self.width, self.epochs, self.num_threads) < 1 or self.batch_size < 2:
             raise ValueError("A fit needs a width, epochs and threads of at least 1 and batches of at least 2.")
+        if not 1 <= self.num_devices <= self.batch_size // 2:
+            raise ValueError(
+                f"Found {self.num_devices} devices and batches of {self.batch_size}; needed are 1 or more, each with 2 patches of a batch."
+            )
         if not (self.learning_rate > 0 and 0 <= self.label_smoothing < 1 and 0 < self.validation_share < 1):
             raise ValueError("A fit needs a learning rate above 0, smoothing from 0 to below 1 and a validation share between 0 and 1.")
         if min(self.weight_decay, self.gradient_clip, self.patience_epochs, self.num_workers, self.seed) < 0:
@@ -115,13 +124,17 @@ class Experiment:
 
 def read_experiment(path: Path) -> Experiment:
     """Raises: ExperimentError, naming the key."""
+    return from_table(Experiment, read_toml(path), "")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The file's table, not yet looked into. Raises: ExperimentError."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ExperimentError(f"The experiment cannot be read: {error.strerror or 'unknown reason'}.") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ExperimentError(f"The experiment is not TOML: {error}.") from None
-    return from_table(Experiment, table, "")
 
 
 def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:
@@ -156,7 +169,11 @@ def with_changes(settings: T, where: str, **given: object) -> T:
     changes = {name: value for name, value in given.items() if value is not None}
     asked = {column.name: getattr(settings, column.name) for column in fields(settings)}  # type: ignore[arg-type]
     hints = get_type_hints(type(settings))
-    return type(settings)(**(asked | {name: _value(hints[name], value, _key(where, name)) for name, value in changes.items()}))
+    changed = asked | {name: _value(hints[name], value, _key(where, name)) for name, value in changes.items()}
+    try:
+        return type(settings)(**changed)
+    except ValueError as error:
+        raise ExperimentError(f"In {where}: {error}") from None
 
 
 def _key(where: str, name: str) -> str:

@@ -17,7 +17,7 @@ import signal
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,10 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.seed import isolate_rng
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from service.cine.spec import InputSpec
 from training.batches import Indices
@@ -57,27 +58,37 @@ class Fitted:
 
 
 def fit(
-    examples: ExampleSet, settings: FitSettings, out: Path, *, parts: Mapping[str, Indices] | None = None, progress: bool = True
+    examples: ExampleSet,
+    settings: FitSettings,
+    out: Path,
+    *,
+    parts: Mapping[str, Indices] | None = None,
+    start: Mapping[str, Tensor] | None = None,
+    progress: bool = True,
 ) -> Path:
     """Fit, or go on with the fit in `out`; the path of the best checkpoint. A finished fit is not done again.
 
     `parts` are the indices of "train" and "validation"; unless given, patients are dealt by the settings' share and seed.
+    `start` is the state of the model to begin from (`training.restore`); its batch-norms keep their statistics.
     Raises: FitError, PatientInTwoParts.
     """
     parts = parts if parts is not None else split_examples(examples, settings)
     check_no_patient_twice(examples.patient.tolist(), parts)
     _check_classes(examples, parts)
-    record = _record(examples, settings, parts)
+    record = _record(examples, settings, parts, start)
     if _open_folder(out, record, parts["validation"]):
         return out / BEST
     with _quiet(), _threads(settings.num_threads), isolate_rng():
         pl.seed_everything(settings.seed, workers=True, verbose=False)
         task = SlidingTask(settings, examples, parts)
+        if start is not None:
+            _begin_from(task.model, start)
         trainer = _trainer(settings, task, out, progress)
         resumed = out / LAST if (out / LAST).exists() else None
         with _interruptible(trainer):
-            trainer.fit(task, *task.loaders(), ckpt_path=resumed, weights_only=True)
-    _write_json(out / RECORD, record | {"finished": True})
+            trainer.fit(task, ckpt_path=resumed, weights_only=True)
+        if trainer.is_global_zero:
+            _write_json(out / RECORD, record | {"finished": True})
     return out / BEST
 
 
@@ -127,14 +138,19 @@ def _trainer(settings: FitSettings, task: SlidingTask, out: Path, progress: bool
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
-    callbacks: list[Callback] = [Curve(out / CURVE, task.columns), best, last]
+    callbacks: list[Callback] = [best, last]
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]  # of several devices, one writes
+        callbacks.insert(0, Curve(out / CURVE, task.columns))
     if settings.patience_epochs:
         callbacks.append(EarlyStopping("val_loss", patience=settings.patience_epochs))
     if progress:
         callbacks.append(RichProgressBar())
     return pl.Trainer(
         accelerator=settings.device,
-        devices=1,
+        devices=settings.num_devices,
+        strategy="ddp" if settings.num_devices > 1 else "auto",
+        sync_batchnorm=settings.num_devices > 1 and settings.device == "auto" and torch.cuda.is_available(),
+        use_distributed_sampler=False,  # TwinBatches deals the batches to the devices itself, twins side by side
         precision="bf16-mixed" if settings.precision == "bfloat16" else "32-true",
         max_epochs=settings.epochs,
         gradient_clip_val=settings.gradient_clip or None,
@@ -157,9 +173,24 @@ def _check_classes(examples: ExampleSet, parts: Mapping[str, Indices]) -> None:
             raise FitError(f"The {name} part has {num_sliding} examples that slide and {num - num_sliding} that do not; both are needed.")
 
 
-def _record(examples: ExampleSet, settings: FitSettings, parts: Mapping[str, Indices]) -> dict[str, Any]:
+def _begin_from(model: nn.Module, start: Mapping[str, Tensor]) -> None:
+    """The batch-norms stay in evaluation: a norm restored from a graph is one only with the statistics it was exported with,
+    and a few patients' batches are too alike to take new ones from. Lightning leaves the mode of each layer as it finds it."""
+    model.load_state_dict(dict(start))
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm3d):
+            layer.eval()
+
+
+def _record(
+    examples: ExampleSet, settings: FitSettings, parts: Mapping[str, Indices], start: Mapping[str, Tensor] | None
+) -> dict[str, Any]:
     drawn = hashlib.sha256(b"".join(parts[name].astype(np.int64).tobytes() for name in ("train", "validation")))
-    return {"settings": settings.to_json(), "examples": examples.fingerprint, "parts": drawn.hexdigest(), "finished": False}
+    record = {"settings": settings.to_json(), "examples": examples.fingerprint, "parts": drawn.hexdigest(), "finished": False}
+    if start is not None:
+        begun = hashlib.sha256(b"".join(value.detach().cpu().numpy().tobytes() for value in start.values()))
+        record["weights begun from"] = begun.hexdigest()
+    return record
 
 
 _MAY_CHANGE = ("device", "num_threads", "num_workers")
@@ -175,20 +206,26 @@ def _open_folder(out: Path, record: Mapping[str, Any], validation: Indices) -> b
         return False
     begun = json.loads((out / RECORD).read_text(encoding="utf-8"))
     differ = [*_differences(begun["settings"], record["settings"])]
-    differ += [f"the {name} are not the same" for name in ("examples", "parts") if begun[name] != record[name]]
+    compared = ("examples", "parts", "weights begun from")
+    differ += [f"the {name} are not the same" for name in compared if begun.get(name) != record.get(name)]
     if differ:
         raise FitError(f"This folder holds another fit: {'; '.join(differ)}. Remove it or name another folder.")
     return bool(begun["finished"])
 
 
 def _differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
+    # A fit begun before a setting existed was fitted with what is its default now.
+    begun = {column.name: column.default for column in fields(FitSettings) if column.default is not MISSING} | dict(begun)
     for name in asked:
         if begun.get(name) != asked[name] and name not in _MAY_CHANGE:
             yield f"{name} was {begun.get(name)} and is {asked[name]} now"
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    """Whole or not at all: a fit may be killed at any moment."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 @contextmanager
@@ -217,6 +254,7 @@ _NOT_FOR_US: Sequence[str] = (
     "does not have many workers",  # one gather from a memory map costs less than handing it over from another process
     "isinstance\\(treespec, LeafSpec\\)",  # between Lightning and torch
     "Checkpoint directory .* exists and is not empty",  # it does: that is how a fit goes on
+    "Found .* module\\(s\\) in eval mode",  # the norms of weights that were begun from: they are meant to stay so
 )
 
 

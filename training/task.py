@@ -46,12 +46,17 @@ class SlidingTask(pl.LightningModule):
         mean, scale = grey_levels(examples, parts["train"], settings.seed)
         self.model = build(settings.model, channels=len(examples.spec.bands), width=settings.width, mean=mean, scale=scale)
 
-    def loaders(self) -> tuple[Any, Any]:
-        """Of training and of validation batches."""
-        settings = self._settings
-        twins = TwinBatches(self._train.pair, settings.batch_size, settings.seed)
+    def train_dataloader(self) -> Any:
+        settings, trainer = self._settings, self.trainer
+        twins = TwinBatches(
+            self._train.pair, settings.batch_size, settings.seed, device=trainer.global_rank, num_devices=trainer.world_size
+        )
+        return load_batches(self._train, twins, settings.num_workers)
+
+    def val_dataloader(self) -> Any:
+        """The whole part on every device: figures such as an AUROC cannot be put together from those of its pieces."""
         running = RunningBatches(len(self._validation), _VALIDATION_BATCH)
-        return load_batches(self._train, twins, settings.num_workers), load_batches(self._validation, running, settings.num_workers)
+        return load_batches(self._validation, running, self._settings.num_workers)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -61,7 +66,8 @@ class SlidingTask(pl.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         settings = self._settings
         # From the seed and the step alone, so that a resumed fit draws what an unbroken one would have.
-        generator = torch.Generator(device=self.device).manual_seed((settings.seed << 32) + self.global_step)
+        drawn_from = (settings.seed << 32) + (self.global_rank << 28) + self.global_step
+        generator = torch.Generator(device=self.device).manual_seed(drawn_from)
         logits = self.model(augment(batch.patches, batch.pair, settings.augment, generator)).float()
         target = batch.label * (1 - settings.label_smoothing) + settings.label_smoothing / 2
         loss = F.binary_cross_entropy_with_logits(logits, target)
@@ -69,7 +75,7 @@ class SlidingTask(pl.LightningModule):
             raise FitError(
                 f"The loss is not a number after {self.global_step} steps; a learning_rate below {settings.learning_rate:g} may help."
             )
-        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, prog_bar=True, batch_size=len(target))
+        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, prog_bar=True, batch_size=len(target), sync_dist=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
@@ -79,11 +85,13 @@ class SlidingTask(pl.LightningModule):
         logits = torch.cat(self._logits)
         self._logits.clear()
         loss = F.binary_cross_entropy_with_logits(logits, torch.from_numpy(self._judged.label))
-        self.log("val_loss", loss, prog_bar=True)
+        # Of several devices the mean: batch-norms that are not in step differ a little, and all must keep the same epoch.
+        self.log("val_loss", loss, prog_bar=True, sync_dist=True)
         scores = logits.double().numpy()
-        self.log("val_auroc", auroc(self._judged.label, scores), prog_bar=True)
-        self.log("val_twins", self._judged.twins_in_order(scores))
-        self.log_dict({f"val_auroc/{kind}": value for kind, value in self._judged.auroc_by_kind(scores).items()})
+        self.log("val_auroc", auroc(self._judged.label, scores), prog_bar=True, sync_dist=True)
+        self.log("val_twins", self._judged.twins_in_order(scores), sync_dist=True)
+        by_kind = {f"val_auroc/{kind}": value for kind, value in self._judged.auroc_by_kind(scores).items()}
+        self.log_dict(by_kind, sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         settings = self._settings
@@ -91,7 +99,8 @@ class SlidingTask(pl.LightningModule):
         plain = [p for p in self.model.parameters() if p.ndim <= 1]
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
+        kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimizer]
+        optimizer = kind(groups, lr=settings.learning_rate)
         num_steps = int(self.trainer.estimated_stepping_batches)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": _scheduler(optimizer, settings, num_steps), "interval": "step"}}
 
@@ -138,6 +147,8 @@ def grey_levels(examples: ExampleSet, indices: Indices, seed: int) -> tuple[list
 
 
 def _scheduler(optimizer: torch.optim.Optimizer, settings: FitSettings, num_steps: int) -> torch.optim.lr_scheduler.LRScheduler:
+    if settings.constant_rate:
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
     if settings.schedule == "one_cycle":
         return torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=max(num_steps, 2))
     warm_up = max(1, round(_WARM_UP_SHARE * num_steps))

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from torch import nn
 
+from training.models.resnet2d import MModeResNet18
 from training.models.resnet3d import ResNet3D
 
 
@@ -39,6 +40,16 @@ _BUILDERS: dict[str, Builder] = {
 }
 
 NAMES = tuple(_BUILDERS)
+"""What can be served: each has its saliency graph."""
+
+
+def _mmode_resnet18(*, channels: int, width: int, mean: float | Sequence[float] = 0.0, scale: float | Sequence[float] = 255.0) -> nn.Module:
+    return MModeResNet18(channels=channels, width=width, mean=mean, scale=scale)
+
+
+_BASELINES: dict[str, Builder] = {"mmode-resnet-18": _mmode_resnet18}
+BASELINES = tuple(_BASELINES)
+"""What others are compared with: fitted and judged, never exported."""
 
 
 def build(
@@ -51,10 +62,11 @@ def build(
 ) -> nn.Module:
     """An untrained net taking (N, channels, T, h, w) grey levels 0..255 and giving logits (N,), positive for sliding.
 
-    Raises: ValueError for a name that is not in `NAMES`, no channel or no width.
+    Raises: ValueError for a name that is not in `NAMES` or `BASELINES`, no channel or no width.
     """
-    if name not in _BUILDERS:
+    builders = _BUILDERS | _BASELINES
+    if name not in builders:
         raise ValueError(f"There is no model called {name!r}; there are {', '.join(NAMES)}.")
     if channels < 1 or width < 1:
         raise ValueError(f"A model needs at least 1 channel and a width of at least 1; {channels} and {width} were asked for.")
-    return _BUILDERS[name](channels=channels, width=width, mean=mean, scale=scale)
+    return builders[name](channels=channels, width=width, mean=mean, scale=scale)
