@@ -6,15 +6,16 @@ Looked for in beam coordinates, where layers lie flat:
     pleural line        ____/=====\\  the last bright interface
     lung                :::::::::::  haze, A-lines at multiples of the line's depth, B-lines; or rib shadow; or effusion
 
-A small fully convolutional net (`weights/pleura.onnx`, 17 thousand weights, made by `seashore train pleura` from
-annotated CC BY clips and phantoms) says for every beam how likely each depth is to be the pleura, and whether pleura is
-to be seen there at all; the line is the best path through all beams (dynamic programming). Hand-made ridge and texture
-features in the net's place found 69 % of 88 annotated clips; a continuous fascia above beat an interrupted pleura.
+Two small fully convolutional nets in one graph (`weights/pleura.onnx`, 123 thousand weights, made by `seashore train
+pleura` from annotated CC BY clips and phantoms) say for every beam how likely each depth is to be the pleura, and whether
+lung is to be seen below it there; the line is the best path through all beams (dynamic programming). Hand-made ridge and
+texture features in the nets' place found 69 % of 88 annotated clips; a continuous fascia above beat an interrupted pleura.
 """
 
 import threading
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -38,15 +39,19 @@ NEAR_SAMPLES = 2
 """A beam's probability within this many samples of the line counts for it."""
 VISIBLE_LOGIT_RANGE = 3.0
 MIN_VISIBLE_LOGIT = -1.6
-"""Of the plainest tenth of the beams. Below it lie clips of solid lung and of a probe in the air; the dimmest clear pleura
-of 90 real clips reads -1.5."""
+"""Of the plainest tenth of the beams. Below it lies a probe in the air (six of nine phantoms); the dimmest line found right
+in 90 real clips, over an effusion, reads -1.45."""
 PLAIN_VISIBLE_LOGIT = 1.5
-"""From here on the line is plain. Phantoms with gas under the skin read -1.4 to 2.4 (two of ten above 1.5), phantoms with a
-pleura 4.4 to 7.1; of the real clips below it most show effusion or consolidation."""
+"""From here on the line is plain. Phantoms with gas under the skin read -0.7 to 1.1, phantoms with a pleura 1.5 to 5.7; of the
+real clips below it most show effusion or consolidation, which the nets were taught to read as half seen (a logit of 0)."""
+PLAIN_CONFIDENCE = 0.6
+"""A wrong line over a thin effusion reads 0.50; of 56 right ones with a logit above the limit the least reads 0.61."""
 MIN_MASS = 0.3
 MIN_INTERSPACE_SAMPLES = 8
 """One patch of 30 px at the published scale."""
-NUM_INPUTS = 5
+NUM_INPUTS = 7
+BEAM_MULTIPLE = 8
+"""The nets halve the picture three times over; beams are filled up with nothing to a multiple of this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,22 @@ class Pleura:
     confidence: float
     """Mean probability that the pleura lies within 8 px (published scale) of the line, over the interspaces."""
     is_plain: bool = True
-    """False when the line may be something else: a fascia over fluid, or gas under the skin."""
+    """False when the line may be something else (a fascia over fluid, gas under the skin), or no lung is seen below it."""
+
+
+class Shown(Protocol):
+    """The pictures in beam coordinates that the nets are shown, (D, A) each; a clip's beams, or training's."""
+
+    @property
+    def mean(self) -> FloatArray: ...
+    @property
+    def ridge(self) -> FloatArray: ...
+    @property
+    def middle(self) -> FloatArray: ...
+    @property
+    def middle_ridge(self) -> FloatArray: ...
+    @property
+    def inside(self) -> FloatArray: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +93,10 @@ class Beams:
     """Grey levels, (D, A)."""
     ridge: FloatArray
     """How much brighter than above and below each sample is, frame by frame and then averaged, grey levels, (D, A)."""
+    middle: FloatArray
+    """The frame in the middle: sharp where the wall moves and the mean is smeared, grey levels, (D, A)."""
+    middle_ridge: FloatArray
+    """Of that frame alone, grey levels, (D, A)."""
     inside: FloatArray
     """1 on the frame and in the sector, 0 elsewhere, (D, A)."""
     lateral: NDArray[np.float64]
@@ -84,7 +108,7 @@ class Beams:
 def find_pleura(overview: Overview, sector: Sector) -> Pleura | None:
     """The pleura of a clip; None when no stretch of it is to be seen."""
     beams = to_beams(overview, sector)
-    log_probability, visible = _run_net(net_input(beams.mean, beams.ridge, beams.inside))
+    log_probability, visible = _run_net(net_input(beams))
     path = best_path(np.maximum(log_probability, MIN_LOG_PROBABILITY))
     fine, mass = _refine(np.exp(log_probability), path)
     plainest = float(np.percentile(visible, 90))
@@ -92,14 +116,20 @@ def find_pleura(overview: Overview, sector: Sector) -> Pleura | None:
     if not interspaces:
         return None
     chosen = np.concatenate([np.arange(*run) for run in interspaces])
+    confidence = float(np.clip(mass[chosen].mean(), 0, 1))
     spacing = float(beams.depth_px[1] - beams.depth_px[0])
     return Pleura(
         lateral=beams.lateral,
         depth_px=(fine + 0.5) * spacing,
         interspaces=interspaces,
-        confidence=float(np.clip(mass[chosen].mean(), 0, 1)),
-        is_plain=plainest >= PLAIN_VISIBLE_LOGIT,
+        confidence=confidence,
+        is_plain=is_plain(plainest, confidence),
     )
+
+
+def is_plain(plainest: float, confidence: float) -> bool:
+    """Lung is seen below the line, and the nets agree on where the line is."""
+    return plainest >= PLAIN_VISIBLE_LOGIT and confidence >= PLAIN_CONFIDENCE
 
 
 def _interspaces(visible: FloatArray, mass: FloatArray, plainest: float) -> tuple[tuple[int, int], ...]:
@@ -127,16 +157,20 @@ def to_beams(overview: Overview, sector: Sector) -> Beams:
         return np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
     frames = [halved(frame) for frame in overview.frames]
+    middle = frames[len(frames) // 2]
     return Beams(
         mean=np.asarray(np.mean(frames, axis=0), dtype=np.float32),
-        ridge=np.asarray(np.mean([_ridge(frame) for frame in frames], axis=0), dtype=np.float32),
+        ridge=np.asarray(np.mean([ridge_of(frame) for frame in frames], axis=0), dtype=np.float32),
+        middle=middle,
+        middle_ridge=ridge_of(middle),
         inside=halved(np.ones_like(overview.frames[0])),
         lateral=np.linspace(*sector.lateral, num_beams),
         depth_px=np.asarray((np.arange(DEPTH_SAMPLES) + 0.5) * spacing, dtype=np.float64),
     )
 
 
-def _ridge(frame: FloatArray) -> FloatArray:
+def ridge_of(frame: FloatArray) -> FloatArray:
+    """How much brighter each sample is than those 16 px (published scale) above and below it, (D, A)."""
     smooth = cv2.GaussianBlur(frame, (0, 0), sigmaX=2.0, sigmaY=0.7)
     line: FloatArray = np.asarray(cv2.blur(smooth, (1, 3)), dtype=np.float32)
     return np.maximum(line - np.maximum(_shifted(line, -4), _shifted(line, 4)), 0)
@@ -147,29 +181,39 @@ def _shifted(image: FloatArray, by: int) -> FloatArray:
     return image[np.clip(np.arange(len(image)) + by, 0, len(image) - 1)]
 
 
-def net_input(mean: FloatArray, ridge: FloatArray, inside: FloatArray) -> FloatArray:
-    """What the net is shown, free of gain and display map, (NUM_INPUTS, D, A)."""
+def net_input(shown: Shown) -> FloatArray:
+    """What the nets are shown, free of gain and display map, (NUM_INPUTS, D, A)."""
+    mean, inside = shown.mean, shown.inside
     seen = inside > 0.5
-    brightest = np.percentile(mean[seen], 99) if seen.any() else 0.0
-    local = cv2.GaussianBlur(mean, (0, 0), 8)
-    spread = np.sqrt(np.maximum(cv2.GaussianBlur(mean * mean, (0, 0), 8) - local * local, 4))
-    sharpest = np.percentile(ridge[seen], 98) if seen.any() else 0.0
     depth = np.broadcast_to(np.linspace(-1, 1, len(mean), dtype=np.float32)[:, None], mean.shape)
-    return np.stack([mean / (brightest + 1), (mean - local) / spread, np.minimum(ridge / (sharpest + 1), 2), depth, inside]).astype(
-        np.float32
-    )
+    bright = mean / (_percentile(mean[seen], 99) + 1)
+    ridge, middle_ridge = (np.minimum(image / (_percentile(image[seen], 98) + 1), 2) for image in (shown.ridge, shown.middle_ridge))
+    return np.stack([bright, _local(mean), ridge, depth, inside, _local(shown.middle), middle_ridge]).astype(np.float32)
+
+
+def _percentile(values: FloatArray, percent: float) -> float:
+    return float(np.percentile(values, percent)) if values.size else 0.0
+
+
+def _local(image: FloatArray) -> FloatArray:
+    """Each sample by the mean and the contrast around it."""
+    around = cv2.GaussianBlur(image, (0, 0), 8)
+    spread = np.sqrt(np.maximum(cv2.GaussianBlur(image * image, (0, 0), 8) - around * around, 4))
+    return np.asarray((image - around) / spread, dtype=np.float32)
 
 
 _nets = threading.local()
 
 
 def _run_net(pixels: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(5, D, A) -> log probability of each depth, beam by beam (D, A), and a logit for "pleura is to be seen here" (A,)."""
+    """(7, D, A) -> log probability of each depth, beam by beam (D, A), and a logit for "lung is to be seen below it" (A,)."""
     if not hasattr(_nets, "net"):  # one a thread: cv2's nets keep their tensors between calls
         weights = (files("service.cine") / "weights" / "pleura.onnx").read_bytes()
         _nets.net = cv2.dnn.readNetFromONNX(np.frombuffer(weights, np.uint8))
-    _nets.net.setInput(pixels[None])
-    depth, visible = _nets.net.forward()[0].astype(np.float32)
+    num_beams = pixels.shape[2]
+    filled = np.pad(pixels, ((0, 0), (0, 0), (0, -num_beams % BEAM_MULTIPLE)))
+    _nets.net.setInput(filled[None])
+    depth, visible = _nets.net.forward()[0, :, :, :num_beams].astype(np.float32)
     shifted = depth - depth.max(axis=0, keepdims=True)
     log_probability = shifted - np.log(np.exp(shifted).sum(axis=0, keepdims=True))
     return log_probability, (np.exp(log_probability) * visible).sum(axis=0)
@@ -231,7 +275,7 @@ def pleura_in_region(overview: Overview, sector: Sector, region: tuple[Point, ..
         return None
     # Drawn along the line itself, the polygon may leave half of it out.
     reached = cv2.dilate(covered.astype(np.uint8), np.ones((2 * NEAR_SAMPLES + 1, 1), np.uint8)).astype(np.bool_)
-    log_probability, _ = _run_net(net_input(beams.mean, beams.ridge, beams.inside))
+    log_probability, _ = _run_net(net_input(beams))
     inside = np.where(reached, np.maximum(log_probability, MIN_LOG_PROBABILITY), 10 * MIN_LOG_PROBABILITY).astype(np.float32)
     fine, _ = _refine(np.exp(inside[:, chosen]), best_path(inside[:, chosen]))
     line = np.interp(np.arange(len(beams.lateral)), chosen, fine + 0.5) * (beams.depth_px[1] - beams.depth_px[0])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.cine.overview import Overview, look_over
-from service.cine.pleura import STEP_COST, Pleura, best_path, find_pleura, pleura_in_region
+from service.cine.pleura import PLAIN_CONFIDENCE, PLAIN_VISIBLE_LOGIT, STEP_COST, Pleura, best_path, find_pleura, is_plain, pleura_in_region
 from service.cine.quality import MIN_PLEURA_CONFIDENCE
 from service.cine.sector import Sector, find_sector
 from tests.fakes.clip import MemoryClip
@@ -120,14 +120,23 @@ def test_gas_under_the_skin_hides_the_pleura() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "is_plain"),
+    ("name", "plain"),
     [("not_assessable", False), ("present", True), ("absent", True), ("linear_present", True), ("linear_absent", True)],
 )
-def test_the_line_of_gas_under_the_skin_is_not_plain_as_a_pleura_is(name: str, is_plain: bool) -> None:
+def test_the_line_of_gas_under_the_skin_is_not_plain_as_a_pleura_is(name: str, plain: bool) -> None:
     _, pleura = found(preset_phantom(name, 0.3))
     assert pleura is not None
 
-    assert pleura.is_plain is is_plain
+    assert pleura.is_plain is plain
+
+
+@pytest.mark.parametrize(
+    ("logit_above", "confidence_above", "plain"), [(0, 0, True), (-0.1, 0.3, False), (2, -0.01, False)], ids=["both", "no lung", "unsure"]
+)
+def test_a_line_is_plain_where_lung_is_seen_below_it_and_the_search_is_sure(
+    logit_above: float, confidence_above: float, plain: bool
+) -> None:
+    assert is_plain(PLAIN_VISIBLE_LOGIT + logit_above, PLAIN_CONFIDENCE + confidence_above) is plain
 
 
 def test_two_searches_of_one_clip_agree() -> None:

@@ -193,6 +193,15 @@ def test_a_wall_that_runs_away_is_a_moving_probe() -> None:
     assert judge_motion(motions(-5.1, tracked(1.0)), 10) == (PROBE_MOVING,)
 
 
+def test_columns_that_lost_their_way_are_no_moving_probe() -> None:
+    (read,) = motions(0.0, tracked(1.0))
+    read.wall.along_px[:, :4] = 16.0  # 4 of 10 columns; the RMS over all of them would be 10 px
+
+    assert judge_motion([read], 10) == ()
+    read.wall.along_px[:, :6] = 16.0
+    assert judge_motion([read], 10) == (PROBE_MOVING,)
+
+
 def test_a_clip_of_noise_in_which_nothing_can_be_followed() -> None:
     found = located()
     assert found.grid is not None

@@ -21,20 +21,20 @@ from tests.fakes.phantoms import small_phantom
 from training.array_clip import ArrayClip
 from training.cli import app
 from training.phantom.simulate import Phantom
+from training.pleura_augment import augment
+from training.pleura_disease import _filled, without_line
 from training.pleura_net import (
     Annotation,
     AnnotationError,
     PleuraNet,
-    Sample,
-    _with_effusion,
     annotated_samples,
-    augment,
     export,
     fit,
     phantom_samples,
     read_annotations,
 )
 from training.pleura_report import BEGIN, END, Found, Row, error_px, grouped, judge, main, summary, table
+from training.pleura_view import Sample, View
 
 EXPERIMENTS = Path(__file__).parents[2] / "training" / "experiments"
 BEAMS = 100
@@ -47,7 +47,7 @@ def drawn_sample(depth: float = 40.0, weight: float = 1.0) -> Sample:
     drawn = (200 * np.exp(-0.5 * (below / 1.2) ** 2)).astype(np.float32)
     seen = np.zeros(BEAMS, np.bool_)
     seen[10:90] = True
-    return Sample(drawn + 10, drawn, np.ones_like(drawn), line, seen, weight)
+    return Sample(drawn + 10, drawn, drawn + 10, drawn, np.ones_like(drawn), line, seen, weight)
 
 
 def annotation_of(phantom: Phantom) -> dict[str, object]:
@@ -71,52 +71,65 @@ def written(folder: Path, annotations: object) -> Path:
 # --- augmentation ---
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_the_line_stays_on_the_picture_whatever_is_done_to_both(seed: int) -> None:
-    pixels, line, seen = augment(drawn_sample(), np.random.default_rng(seed))
-    brightest = pixels[2].argmax(axis=0)  # the ridge: display maps and effusions leave its place alone
+def test_the_line_stays_on_the_picture_whatever_is_done_to_both() -> None:
+    """The annotated frame's ridge has its peak on the line in three of four pictures; in the others it was drawn away."""
+    near = 0
+    for seed in range(40):
+        pixels, line, seen, _ = augment(drawn_sample(), np.random.default_rng(seed))
+        assert pixels.shape == (NUM_INPUTS, DEPTH_SAMPLES, len(line))
+        assert pixels.dtype == line.dtype == np.float32
+        near += bool(seen.any() and np.median(np.abs(pixels[6].argmax(axis=0) - line)[seen]) <= 1.5)
 
-    assert pixels.shape == (NUM_INPUTS, DEPTH_SAMPLES, len(line))
-    assert seen.any()
-    assert np.abs(brightest - line)[seen].max() <= 1.5
-
-
-def test_beams_that_do_not_show_pleura_go_with_the_picture_too() -> None:
-    """80 of 100 beams show it; what is cut off at the sides, up to 15 each, is mostly what does not."""
-    shares = [augment(drawn_sample(), np.random.default_rng(seed))[2].mean() for seed in range(40)]
-
-    assert min(shares) >= 0.79
-    assert max(shares) <= 1.0
-    assert np.std(shares) > 0.02
+    assert near >= 26
 
 
 def test_a_line_that_leaves_the_picture_is_not_seen() -> None:
     """At sample 114 of 120, every larger zoom pushes it out below."""
     for seed in range(30):
-        _, line, seen = augment(drawn_sample(depth=114), np.random.default_rng(seed))
-        assert not seen[(line <= 1) | (line >= DEPTH_SAMPLES - 2)].any()
+        _, line, seen, lung = augment(drawn_sample(depth=114), np.random.default_rng(seed))
+        outside = (line <= 1) | (line >= DEPTH_SAMPLES - 2)
+        assert not seen[outside].any()
+        assert (lung[outside] == 0).all()
 
 
-def test_an_effusion_lies_below_the_line_and_makes_bright_lung_dark() -> None:
+def test_lung_is_seen_where_the_line_is_by_half_over_fluid_and_nowhere_else() -> None:
+    values: set[float] = set()
+    for seed in range(40):
+        _, _, seen, lung = augment(drawn_sample(), np.random.default_rng(seed))
+        assert ((lung > 0) == seen).all()
+        values |= set(lung.tolist())
+
+    assert values == {0.0, 0.5, 1.0}
+
+
+def drawn_view(level: float = 220.0) -> View:
     sample = drawn_sample()
-    bright = np.full_like(sample.mean, 220.0)
-    below = np.arange(DEPTH_SAMPLES)[:, None] - sample.line[None, :]
-    for seed in range(20):
-        mean, ridge = _with_effusion(bright, bright, sample.line, np.random.default_rng(seed))
-        assert (mean[below <= 0] == 220).all()
-        assert (ridge[below <= 0] == 220).all()
-        assert (mean <= 220).all()
-        assert (ridge <= 220).all()
-        assert mean[(below > 2) & (below < 4)].max() < 160
+    pictures = np.full((4, DEPTH_SAMPLES, BEAMS), level, np.float32)
+    return View(pictures, sample.inside, sample.line, sample.is_visible, sample.is_visible.astype(np.float32))
 
 
-def test_an_effusion_ends_within_fifty_samples() -> None:
+@pytest.mark.parametrize("seed", range(10))
+def test_an_effusion_lies_below_the_line_and_the_wall_stays(seed: int) -> None:
+    view = drawn_view()
+    filled = _filled(view, np.random.default_rng(seed), edge=None)
+
+    assert (filled.pictures[:, view.below <= 0] == 220).all()
+    assert not np.allclose(filled.pictures[0][(view.below > 2) & (view.below < 6)], 220, atol=1)
+    assert filled.lung[50] == 0.5
+    assert filled.lung[0] == 0.0
+
+
+def test_without_its_line_the_wall_merely_ends() -> None:
+    """The drawn line is 210 bright on a ground of 10; at most 0.6 of its brightness is left."""
     sample = drawn_sample()
-    bright = np.full_like(sample.mean, 220.0)
-    below = np.arange(DEPTH_SAMPLES)[:, None] - sample.line[None, :]
-    mean, _ = _with_effusion(bright, bright, sample.line, np.random.default_rng(0))
+    pictures = np.stack([sample.mean, sample.ridge, sample.middle, sample.middle_ridge])
+    view = View(pictures, sample.inside, sample.line, sample.is_visible, sample.is_visible.astype(np.float32))
+    on_line = np.abs(view.below) < 1
+    left = [without_line(view, np.random.default_rng(seed)).pictures[0][on_line].max() for seed in range(20)]
 
-    assert (mean[below > 50] == 220).all()
+    assert sample.mean[on_line].max() > 200
+    assert max(left) < 160
+    assert min(left) < 30
 
 
 # --- fit and export ---
@@ -153,7 +166,7 @@ def untrained() -> PleuraNet:
     return net.eval()
 
 
-@pytest.mark.parametrize("beams", [16, 100, 161])
+@pytest.mark.parametrize("beams", [16, 104, 168])
 def test_the_exported_net_is_torchs_net_in_the_library_that_serves_it(tmp_path: Path, beams: int) -> None:
     export(untrained(), tmp_path / "weights" / "pleura.onnx")
     pixels = np.random.default_rng(0).normal(0, 1, (1, NUM_INPUTS, DEPTH_SAMPLES, beams)).astype(np.float32)
@@ -251,10 +264,11 @@ def test_a_sample_is_the_clip_in_beams_with_the_line_on_its_ridge(clips: Path) -
     assert np.median(ridge_at_line[sample.is_visible]) > 5 * np.median(sample.ridge)
 
 
-def test_of_eight_phantoms_the_first_shows_no_pleura() -> None:
-    without, shown = list(phantom_samples(2, seed=2))
+def test_the_first_two_phantoms_show_no_pleura() -> None:
+    gas, air, shown = list(phantom_samples(3, seed=2))
 
-    assert not without.is_visible.any()
+    assert not gas.is_visible.any()
+    assert not air.is_visible.any()
     assert shown.is_visible.any()
 
 
