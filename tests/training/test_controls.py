@@ -42,7 +42,7 @@ def made(preset: str, control: Control, seed: int = 0) -> Source:
 @pytest.mark.parametrize("preset", PROBES.values(), ids=PROBES.keys())
 def test_next_to_nothing_slides_in_a_control_of_a_lung_that_slides_well(preset: str, control: Control) -> None:
     """The locked lung fades between its own stills, which had slid past each other: a phantom's, which hardly decorrelate, show it."""
-    most = 1.5 if control is Control.LOCKED else 0.75
+    most = 1.5 if control in (Control.LOCKED, Control.PULSING) else 0.75
 
     assert np.median(slides_px(source_of(preset))) > 3.5
     assert np.nanmedian(slides_px(made(preset, control))) < most
@@ -58,7 +58,7 @@ def test_a_control_is_as_long_and_as_large_as_its_clip(control: Control) -> None
     assert np.array_equal(changed.windows[0].taken_s, clip.windows[0].taken_s)
 
 
-@pytest.mark.parametrize("control", [Control.WALL, Control.MIRROR, Control.LOCKED])
+@pytest.mark.parametrize("control", [Control.WALL, Control.MIRROR, Control.LOCKED, Control.PULSING])
 def test_where_only_the_lung_is_changed_the_wall_is_the_clips_own(control: Control) -> None:
     rows = source_of("present").grid.zero_row - PLEURA_HALF_WIDTH_PX
 
@@ -70,6 +70,15 @@ def test_the_frozen_clip_is_one_still_under_noise() -> None:
     bright = frozen.mean(axis=0) > 20  # darker ones are cut off at 0
 
     assert frozen.std(axis=0)[bright].mean() == pytest.approx(3.0, abs=0.15)
+
+
+def test_the_pulsing_lung_is_brighter_and_darker_by_a_sixth() -> None:
+    source = made("present", Control.PULSING)
+    lung = source.windows[0].strip[:, source.grid.zero_row :].astype(np.float64)
+    brightness = lung.mean(axis=(1, 2)) / lung.mean()
+
+    assert 1.10 < brightness.max() < 1.25
+    assert 0.80 < brightness.min() < 0.90
 
 
 def test_the_shaken_clip_moves_as_a_whole() -> None:

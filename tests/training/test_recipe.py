@@ -105,6 +105,35 @@ def test_a_clip_shorter_than_a_window_gives_nothing(seconds: float) -> None:
     assert read_source(ArrayClip(frames, 30.0), SPEC) is None
 
 
+def left_half(source: Source) -> str:
+    """A polygon around the left half of the line that was found."""
+    line, middle = source.grid.zero_row, source.grid.num_columns // 2
+    x, y = source.grid.x[line, : middle + 1], source.grid.y[line, : middle + 1]
+    left, right, top, bottom = float(x.min()), float(x.max()), float(y.min()) - 12, float(y.max()) + 12
+    return f"{left:.0f},{top:.0f} {right:.0f},{top:.0f} {right:.0f},{bottom:.0f} {left:.0f},{bottom:.0f}"
+
+
+def test_a_region_drawn_by_hand_bounds_the_pleura() -> None:
+    phantom = small_phantom("present", 2.5)
+    opened = ArrayClip(phantom.frames, phantom.spec.fps)
+    whole = read_source(opened, SPEC, 1)
+    assert whole is not None
+    half, middle = read_source(opened, SPEC, 1, left_half(whole)), whole.grid.num_columns / 2
+
+    assert half is not None
+    assert half.plan.lung_columns[-1].x0 + SPEC.patch_px < middle < whole.plan.lung_columns[-1].x0
+    assert read_source(opened, SPEC, 1, "1,1 4,1 4,4") is None
+
+
+def test_the_region_of_a_manifest_bounds_what_is_made_of_the_clip(clip: LabelledClip, tmp_path: Path) -> None:
+    """No pleura is found in a corner of the picture; a region that is none is told, and the clip passed over."""
+    clips = [replace(clip, region=region) for region in ("1,1 4,1 4,4", "here")]
+    with ExampleWriter(tmp_path / "examples", SPEC) as writer:
+        lines = list(add_clips(writer, clips, SPEC, SETTINGS))
+
+    assert lines == ["clip 0: 0 examples", "clip 1: passed over (bad_option)"]
+
+
 # --- labels ---
 
 GRID = flat_grid(300, 50, 68, ((0, 300),))

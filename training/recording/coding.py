@@ -52,8 +52,8 @@ _ENCODERS = {
 }
 _CRF = {Quality.FINE: 18, Quality.USUAL: 26, Quality.COARSE: 36}
 _QUANTISER = {Quality.FINE: 3, Quality.USUAL: 8, Quality.COARSE: 20}
-_PALETTES = {Quality.FINE: "gray", Quality.USUAL: "rgb8", Quality.COARSE: "rgb4_byte"}
-"""Of a GIF: all greys, 256 colours shared by grey and colour (4 to 8 greys and dither), 16 colours."""
+_PALETTES = {Quality.FINE: "gray", Quality.USUAL: "rgb8", Quality.COARSE: "rgb8"}
+"""Of a GIF: all greys; 256 colours shared by grey and colour (4 to 8 greys and dither). 16 colours left nothing to read."""
 _RATE_FPS = 25
 """MPEG-2 knows few rates; frames keep the recording's own times, the encoder is told this one."""
 

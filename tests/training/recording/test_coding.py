@@ -27,7 +27,8 @@ def test_times_and_count_stay_and_the_picture_changes_more_the_coarser_it_is_cod
 
     off = [np.abs(one.grey.astype(int) - recording.grey).mean() for one in taken]
     assert all(np.array_equal(one.times_s, recording.times_s) and one.grey.shape == recording.grey.shape for one in taken)
-    assert off[0] < off[1] < off[2] < 40
+    assert off[0] < off[1] <= off[2] < 40
+    assert bool(off[1] == off[2]) == (codec is Codec.GIF)  # which has two palettes
 
 
 def test_a_gif_of_all_greys_loses_nothing() -> None:
@@ -36,8 +37,8 @@ def test_a_gif_of_all_greys_loses_nothing() -> None:
     assert np.array_equal(coded(recording, Coding(Codec.GIF, Quality.FINE)).grey, recording.grey)
 
 
-def test_a_gif_of_sixteen_colours_has_few_greys() -> None:
-    assert len(np.unique(coded(speckled(), Coding(Codec.GIF, Quality.COARSE)).grey)) <= 16
+def test_a_gif_whose_palette_is_shared_with_colour_has_few_greys() -> None:
+    assert len(np.unique(coded(speckled(), Coding(Codec.GIF, Quality.USUAL)).grey)) < 32
 
 
 @pytest.mark.parametrize(("codec", "suffix"), [(Codec.H264, "mkv"), (Codec.MJPEG, "mkv"), (Codec.GIF, "gif")])
