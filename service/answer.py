@@ -61,9 +61,7 @@ def answer(
     mm_per_px: float | None,
 ) -> Analysis:
     """The answer of a clip that was read."""
-    verdict = decide(pooled, reading.model.bundle.calibration, clip.info.duration_s)
-    if quality.reasons:  # the picture was read, but what it says cannot be relied on
-        verdict = Verdict.INDETERMINATE
+    verdict = decide(pooled, reading.model.bundle.calibration, clip.info.duration_s, is_doubted=bool(quality.reasons))
     summary = _summary(clip, located, mm_per_px)
     return Analysis(
         id=uuid.uuid4().hex,

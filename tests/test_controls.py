@@ -23,7 +23,8 @@ from tests.fakes.inputs import SPEC
 from tests.fakes.phantoms import preset_phantom
 from training.array_clip import ArrayClip
 from training.controls import Control, make_control, read_evidence
-from training.counterfactual import PLEURA_HALF_WIDTH_PX, carry_by_wall, carry_still, join, tremble
+from training.counterfactual import PLEURA_HALF_WIDTH_PX, carry_by_wall, carry_still, join
+from training.finish import tremble
 from training.recipe import Source, read_source
 
 STORE = Path(__file__).resolve().parents[1] / "model_store"

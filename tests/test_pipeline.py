@@ -19,8 +19,8 @@ from tests.fakes.engine import LinearEngine
 from tests.fakes.inputs import MODEL_ALONE, SLIDE_ALONE, SPEC, constant_engine, loaded_model, speckle
 from tests.fakes.phantoms import frozen, preset_phantom
 from training.array_clip import ArrayClip
-from training.counterfactual import shift_rms
 from training.phantom import Phantom
+from training.slide import shift_rms
 
 DURATION_S = 2.5
 """75 frames: a window from 0 to 2 s, and one pulled back to end at 2.5 s."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from service.cine.pooling import Calibration
 from service.manifest import LabelledClip
+from training.calibrate import MAX_FALSE_ABSENT, MAX_FALSE_PRESENT
 from training.experiment import Experiment
 
 INTENDED = """Decision support for trained clinicians looking at a lung-ultrasound clip of one interspace or a few. It says whether the
@@ -55,7 +56,10 @@ def write_card(
             f"{calibration.log_slide_past_wall:+.2f} log slide past wall",
             "",
             f"Present above {calibration.present_above:.2f}, absent below {calibration.absent_below:.2f}; no verdict when the clip's "
-            f"own wall scores above {calibration.wall_control_above:.2f} or a lung point is suspected.",
+            f"own wall scores above {calibration.wall_control_above:.2f} or a lung point is suspected. The limits are conformal: one more",
+            f"clip of a kind of control it was set on is called present with a chance of at most {MAX_FALSE_PRESENT:.0%}, one more healthy "
+            f"clip absent with at most {MAX_FALSE_ABSENT:.0%},",
+            'as far as such clips are like those (few patients, and the network was trained on them). The control "wall" sets no limit.',
             "",
             "## How it was made",
             "    " + command,
@@ -101,7 +105,8 @@ def _controls(table: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def _verdicts(table: Mapping[str, Mapping[str, int]]) -> list[str]:
     said = ("present", "indeterminate", "absent", "not_assessable")
     rows = [
-        "Verdicts on the same clips (the service also keeps those open whose pleural line is doubtful or whose probe moves):",
+        "Verdicts on the same clips, as the service gives them (open where the pleural line is doubtful, the probe moves, the windows",
+        "disagree, or a lung point is suspected):",
         "",
         "| clip | " + " | ".join(said) + " |",
         "|---|" + "---|" * len(said),

@@ -19,7 +19,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from service.errors import SeashoreError
 from service.manifest import Label, LabelledClip, Manifest, read_manifest
+from training import data_cli
 from training.experiment import Experiment, from_table, read_experiment, with_changes
+from training.finetune_cli import EPILOG as FIT_EPILOG
+from training.finetune_cli import Asked, fine_tune
+from training.grid_cli import grid
+from training.trials_cli import trials
 
 T = TypeVar("T")
 
@@ -37,6 +42,16 @@ Examples:
   seashore train all training/experiments/default.toml --manifest training/experiments/clips.csv --clips clips
 
   seashore train fit training/experiments/default.toml        one step; what was stopped goes on
+
+  seashore train fit ward.csv --from pleura-resnet3d-18       fine-tune a bundle on your clips, with a report
+
+  seashore train data check clips.csv --report leaks.md       what a model could learn by heart
+
+  seashore train grid clips.csv                               the published study on your clips, with a report
+
+  seashore train curves --out runs/curves                     how answers change as clips get worse
+
+  seashore train trials --manifest clips.csv --out trials     does motion against the wall decide?
 
   seashore train pleura training/experiments/pleura_annotations.json --clips clips --out pleura.onnx
 """
@@ -79,11 +94,37 @@ def examples(experiment: ExperimentFile, manifest: ManifestFile = None, clips: C
         _make_examples(read_experiment(experiment), _read(manifest, clips), work)
 
 
-@app.command(epilog="Example: seashore train fit training/experiments/default.toml --device auto")
-def fit(experiment: ExperimentFile, work: Work = None, device: Device = None, threads: Threads = None) -> None:
-    """Fit the network; goes on where a stopped fit was. The weights of lowest validation loss are kept."""
+@app.command(epilog=FIT_EPILOG)
+def fit(
+    what: Annotated[
+        Path, typer.Argument(metavar="EXPERIMENT.toml|MANIFEST", help="What is fitted; or with --from, labelled clips (.csv, .parquet).")
+    ],
+    parent: Annotated[
+        str | None, typer.Option("--from", metavar="NAME[:VERSION]|FOLDER", help="Fine-tune this bundle, of the store served or a folder.")
+    ] = None,
+    clips: ClipsFolder = None,
+    version: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="Of the new bundle; that of --from with +site unless given.")
+    ] = None,
+    store: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the new bundle goes; runs/model_store unless given.")] = None,
+    settings: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="How it is fine-tuned; training/finetune.toml unless given.")
+    ] = None,
+    work: Work = None,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Fit the network; goes on where a stopped fit was. The weights of lowest validation loss are kept.
+
+    With --from, a bundle learns on from labelled clips: a new bundle in a store of your own, calibrated and with its card, and a
+    report of both on the patients held out.
+    """
     with _told():
-        _fit(read_experiment(experiment), work, device, threads)
+        asked = Asked(what, parent, clips, version, store, settings, work, device, threads)
+        if asked.begins_from_a_bundle:
+            fine_tune(asked)
+        else:
+            _fit(read_experiment(what), work, device, threads)
 
 
 @app.command(epilog="Example: seashore train calibrate training/experiments/default.toml --manifest clips.csv")
@@ -141,14 +182,33 @@ def pleura(
     out: Annotated[
         Path, typer.Option(metavar="FILE.onnx", help="What is written; service/cine/weights/pleura.onnx is what serving reads.")
     ],
-    steps: Annotated[int, typer.Option(min=1)] = 1500,
-    phantoms: Annotated[int, typer.Option(min=0, help="How many simulated pictures are learned from as well.")] = 160,
+    steps: Annotated[int, typer.Option(min=1)] = 2400,
+    phantoms: Annotated[int, typer.Option(min=0, help="How many simulated pictures are learned from as well.")] = 280,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads to compute with; as torch likes unless given.")] = None,
 ) -> None:
     """Fit the net that finds the pleural line. Every bundle is read with it: train the bundles again afterwards."""
     with _told():
         _pleura(annotations, clips, out, steps=steps, phantoms=phantoms, seed=seed, threads=threads)
+
+
+@app.command(epilog="Example: seashore train curves --bundle pleura-resnet3d-18 --out runs/curves --quick")
+def curves(
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where curves.json and the report go.")],
+    bundle: Annotated[str | None, typer.Option(metavar="NAME[:VERSION]", help="The only one of the store unless given.")] = None,
+    store: Store = DEFAULT_STORE,
+    quick: Annotated[bool, typer.Option("--quick", help="One pair of phantoms and few settings.")] = False,
+) -> None:
+    """How the answers change as clips get worse, and the smallest slide that is seen, on phantoms."""
+    with _told():
+        from training.sensitivity_cli import SEED, draw_curves
+
+        err.print(f"Written: {draw_curves(store, bundle, out, quick=quick, seed=SEED, counted=_counted)}", markup=False)
+
+
+app.add_typer(data_cli.app, name="data")
+app.command(epilog="Example: seashore train grid training/experiments/clips.csv --clips clips --healthy-is-present")(grid)
+app.command(epilog="Example: seashore train trials --manifest clips.csv --clips clips --split test --out runs/trials")(trials)
 
 
 def _pleura(annotations: Path, clips: Path, out: Path, *, steps: int, phantoms: int, seed: int, threads: int | None) -> None:
@@ -176,10 +236,10 @@ def _make_examples(experiment: Experiment, manifest: Manifest | None, work: Path
 
     out = _work(experiment, work) / "examples"
     recipe = from_table(RecipeSettings, experiment.recipe, "recipe")
-    clips = _part(experiment, manifest, "train")
+    clips, jobs = _part(experiment, manifest, "train"), experiment.fit.num_threads
     with ExampleWriter(out, experiment.spec) as writer:
-        _follow("Twins of clips", add_clips(writer, clips, experiment.spec, recipe), len(clips))
-        _follow("Phantoms", add_phantoms(writer, experiment.spec, recipe), recipe.phantoms)
+        _follow("Twins of clips", add_clips(writer, clips, experiment.spec, recipe, jobs=jobs), len(clips))
+        _follow("Phantoms", add_phantoms(writer, experiment.spec, recipe, jobs=jobs), recipe.phantoms)
     err.print(f"{read_examples(out)} in {out}", markup=False)
 
 
@@ -279,7 +339,13 @@ def _work(experiment: Experiment, given: Path | None) -> Path:
 def _read(manifest: Path | None, clips: Path | None) -> Manifest | None:
     if manifest is None and clips is not None:
         raise ManifestMissing("--clips says where a manifest's clips lie; --manifest must say which table that is.")
-    return None if manifest is None else read_manifest(manifest, clips)
+    if manifest is None:
+        return None
+    from training.regions import check_regions
+
+    table = read_manifest(manifest, clips)
+    check_regions(table)
+    return table
 
 
 def _read_json(path: Path, step: str) -> dict[str, Any]:

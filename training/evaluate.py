@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from service.cine.clip import DEFAULT_LIMITS
 from service.cine.decode import open_clip
-from service.cine.pooling import Calibration, Evidence, Summary, decide, find_lung_point, logit_of, pool, summarise
+from service.cine.pooling import Calibration, Summary, decide, find_lung_point, logit_of, pool, summarise
 from service.cine.spec import InputSpec
 from service.cine.tiling import Plan, plan_patches
 from service.engine.base import Engine
 from service.errors import RequestError
 from service.manifest import Label, LabelledClip
 from service.metrics import auroc, bootstrap_interval
-from training.array_clip import ArrayClip
 from training.calibrate import CalibrationClip
-from training.controls import Control, each_control, make_control, make_lung_point, read_evidence
-from training.counterfactual import MIN_SLIDE_RMS_PX
+from training.controls import Control, Seen, each_control, make_control, make_lung_point, read_evidence, see
+from training.phantom.simulate import recorded
 from training.recipe import Source, random_phantom, read_source, true_slides
+from training.slide import MIN_SLIDE_RMS_PX
 
 AS_IS, OWN_WALL = "as_is", "own_wall"
 MAX_WINDOWS = 4
@@ -41,8 +41,8 @@ class ReadClip:
     label: Label
     duration_s: float
     source: Source
-    as_is: Evidence
-    controls: dict[Control, Evidence]
+    as_is: Seen
+    controls: dict[Control, Seen]
 
 
 def read_clips(clips: Iterable[LabelledClip], engine: Engine, spec: InputSpec, seed: int) -> Iterator[ReadClip]:
@@ -50,20 +50,23 @@ def read_clips(clips: Iterable[LabelledClip], engine: Engine, spec: InputSpec, s
     for index, labelled in enumerate(clips):
         try:
             clip = open_clip(Path(labelled.file), DEFAULT_LIMITS)
-            source = read_source(clip, spec, MAX_WINDOWS)
+            source = read_source(clip, spec, MAX_WINDOWS, labelled.region)
         except RequestError:
             continue
         if source is None:
             continue
-        controls = {control: read_evidence(made, engine, spec) for control, made in each_control(source, spec.fps, seed + index)}
-        yield ReadClip(index, labelled.patient, labelled.label, clip.info.duration_s, source, read_evidence(source, engine, spec), controls)
+        controls = {control: see(made, engine, spec) for control, made in each_control(source, spec.fps, seed + index)}
+        yield ReadClip(index, labelled.patient, labelled.label, clip.info.duration_s, source, see(source, engine, spec), controls)
 
 
 def for_calibration(read: Sequence[ReadClip]) -> list[CalibrationClip]:
-    """Clips whose lung slides (or most likely does), and the controls of all."""
-    clips = [CalibrationClip(clip.as_is, True, clip.patient, AS_IS) for clip in read if clip.label in (Label.PRESENT, Label.HEALTHY)]
-    clips += [CalibrationClip(evidence, False, clip.patient, control) for clip in read for control, evidence in clip.controls.items()]
-    return clips
+    """Clips whose lung slides (or most likely does), those in which somebody saw that it does not, and the controls of all."""
+    sliding = [clip for clip in read if clip.label in (Label.PRESENT, Label.HEALTHY)]
+    clips = [CalibrationClip(clip.as_is, True, clip.patient, AS_IS, clip.duration_s) for clip in sliding]
+    clips += [CalibrationClip(clip.as_is, False, clip.patient, clip.label, clip.duration_s) for clip in read if clip.label is Label.ABSENT]
+    return clips + [
+        CalibrationClip(seen, False, clip.patient, control, clip.duration_s) for clip in read for control, seen in clip.controls.items()
+    ]
 
 
 def against_controls(read: Sequence[ReadClip], calibration: Calibration, seed: int = 0) -> dict[str, dict[str, Any]]:
@@ -71,9 +74,12 @@ def against_controls(read: Sequence[ReadClip], calibration: Calibration, seed: i
     sliding = [clip for clip in read if clip.label in (Label.PRESENT, Label.HEALTHY)]
     table = {}
     for name in (OWN_WALL, *Control):
-        positives = [(summarise(clip.as_is), clip.patient) for clip in sliding]
+        positives = [(summarise(clip.as_is.evidence), clip.patient) for clip in sliding]
         negatives = [
-            (summarise(clip.as_is).of_wall() if name == OWN_WALL else summarise(clip.controls[Control(name)]), clip.patient)
+            (
+                summarise(clip.as_is.evidence).of_wall() if name == OWN_WALL else summarise(clip.controls[Control(name)].evidence),
+                clip.patient,
+            )
             for clip in sliding
         ]
         table[str(name)] = _compare(positives, negatives, calibration, seed)
@@ -114,9 +120,10 @@ def verdicts(read: Sequence[ReadClip], calibration: Calibration) -> dict[str, di
     """How often each kind of clip got each verdict."""
     counts: dict[str, dict[str, int]] = {}
     for clip in read:
-        for kind, evidence in ((AS_IS + "_" + clip.label, clip.as_is), *clip.controls.items()):
-            pooled = pool(evidence, calibration)
-            said = "not_assessable" if pooled is None else str(decide(pooled, calibration, clip.duration_s))
+        for kind, seen in ((AS_IS + "_" + clip.label, clip.as_is), *clip.controls.items()):
+            pooled = pool(seen.evidence, calibration)
+            doubted = seen.is_doubted
+            said = "not_assessable" if pooled is None else str(decide(pooled, calibration, clip.duration_s, is_doubted=doubted))
             counts.setdefault(str(kind), {}).setdefault(said, 0)
             counts[str(kind)][said] += 1
     return counts
@@ -156,7 +163,7 @@ def on_phantoms(engine: Engine, spec: InputSpec, calibration: Calibration, *, pa
     scores: list[float] = []
     for index, slides in product(range(pairs), (True, False)):
         phantom = random_phantom(seed, index, slides=slides, duration_s=PHANTOM_S)
-        source = read_source(ArrayClip(phantom.frames, phantom.spec.fps), spec)
+        source = read_source(recorded(phantom), spec)
         truth = phantom.truth.pleura_middle_px
         if source is None or truth is None:
             continue
@@ -182,7 +189,7 @@ def on_lung_points(engine: Engine, spec: InputSpec, calibration: Calibration, *,
     for index in range(count):
         place_mm = float(np.random.default_rng([seed, index]).uniform(-12, 12))
         phantom = random_phantom(seed + 1, index, slides=True, duration_s=PHANTOM_S, lung_point_mm=place_mm, lung_point_travel_mm=1.0)
-        source = read_source(ArrayClip(phantom.frames, phantom.spec.fps), spec)
+        source = read_source(recorded(phantom), spec)
         truth = phantom.truth.lung_point_x_px
         if source is None or truth is None:
             continue

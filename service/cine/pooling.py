@@ -261,13 +261,14 @@ MIN_ABSENCE_S = 3.5
 """A breath. A shorter clip may have caught the pause between two: then nobody can tell a lung that does not slide."""
 
 
-def decide(pooled: Pooled, calibration: Calibration, duration_s: float) -> Verdict:
+def decide(pooled: Pooled, calibration: Calibration, duration_s: float, *, is_doubted: bool = False) -> Verdict:
     """The verdict, with an abstention band. It stays open with a suspected lung point, with a wall that seems to slide, while
     the windows and interspaces disagree (the interval reaches across a half), and for absence in a clip too short for a breath.
+    Of a clip that `is_doubted` (the picture was read, but what it says cannot be relied on) it says nothing.
 
     The interval: two of eight shaken stills of one phantom, with two columns to judge by, scored 0.94 and 0.88, from 0.4 and 0.3 on.
     """
-    if pooled.lung_point_column is not None:
+    if is_doubted or pooled.lung_point_column is not None:
         return Verdict.INDETERMINATE
     if pooled.wall_control is not None and pooled.wall_control > calibration.wall_control_above:
         return Verdict.INDETERMINATE

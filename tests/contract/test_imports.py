@@ -14,9 +14,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("service.cli",),
+    ("service.validate_cli",),
     ("service.api", "service.web"),
     ("service.pacs",),
     ("service.jobs",),
+    ("service.validation",),
     ("service.reader",),
     ("service.options",),
     ("service.loading",),
@@ -26,7 +28,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("service.model",),
     ("service.evidence",),
     ("service.engine",),
+    ("service.report",),
     ("service.manifest", "service.metrics"),
+    ("service.manifest_rows",),
     ("service.bundle",),
     ("service.cine",),
     ("service.settings", "service.telemetry", "service.sandbox"),
@@ -42,16 +46,35 @@ ONLY_THERE = {
     "fastapi": ("service.api", "service.cli"),
     "starlette": ("service.api", "service.cli"),
     "uvicorn": ("service.api", "service.cli"),
-    "typer": ("service.cli",),
+    "typer": ("service.cli", "service.validate_cli"),
+    "matplotlib": ("service.report",),
+    "jinja2": ("service.report",),
     "onnxruntime": ("service.engine",),
     "openvino": ("service.engine",),
 }
 """Libraries with one home each, so that HTTP, the command line and the runtimes stay replaceable."""
 
-TRAINING_MAY_IMPORT = ("service.bundle", "service.cine", "service.errors", "service.findings", "service.manifest", "service.metrics")
-EVALUATION = tuple(f"training.{module}" for module in ("assemble", "calibrate", "cli", "controls", "evaluate", "export"))
-EVALUATION_MAY_IMPORT = ("service.engine", "service.loading", "service.model", "service.pipeline")
+TRAINING_MAY_IMPORT = (
+    "service.bundle",
+    "service.cine",
+    "service.errors",
+    "service.findings",
+    "service.manifest",
+    "service.metrics",
+    "service.report",
+)
+_JUDGES = ("assemble", "calibrate", "cli", "controls", "evaluate", "export", "sensitivity", "sensitivity_cli", "trials.answers")
+EVALUATION = tuple(f"training.{module}" for module in _JUDGES)
+EVALUATION_MAY_IMPORT = ("service.engine", "service.loading", "service.model", "service.pipeline", "service.reading")
 """What runs the exported graph, or the whole service, to judge it."""
+ALSO = {
+    "training.study.failures": ("service.evidence",),
+    "training.finetune_bundle": ("service.loading", "service.model"),
+    "training.finetune_cli": ("service.cli", "service.loading", "service.reader", "service.settings"),
+    "training.regions": ("service.options",),
+}
+"""Pictures are drawn as serving draws them, a region is read as `seashore predict --region` reads it, and a fine-tuned bundle is
+reported on by `seashore validate` itself."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +145,7 @@ def _wrong_in_training(importer: str, imported: str) -> str | None:
     if not within(imported, "service"):
         return None
     judges = importer in EVALUATION
-    allowed = TRAINING_MAY_IMPORT + (EVALUATION_MAY_IMPORT if judges else ())
+    allowed = TRAINING_MAY_IMPORT + (EVALUATION_MAY_IMPORT if judges else ()) + ALSO.get(importer, ())
     ours = any(within(imported, entry) for entry in allowed)
     return None if ours or imported == "service.__version__" else f"{importer} may import {', '.join(allowed)} of the service"
 

@@ -13,8 +13,10 @@ from training.calibrate import (
     CalibrationError,
     _balance,
     calibrate,
+    conformal_limit,
     fit_weights,
 )
+from training.controls import Control, Seen
 
 NAMES = ("model_logit", "model_past_wall", "log_slide", "log_slide_past_wall")
 
@@ -36,6 +38,10 @@ def evidence(
     )
 
 
+def clip_of(made: Evidence, slides: bool, patient: str, kind: str, *, is_doubted: bool = False) -> CalibrationClip:
+    return CalibrationClip(Seen(made, is_doubted), slides, patient, kind, 4.0)
+
+
 def toy_clips(num: int = 20, seed: int = 0, *, overlap: float = 0.0) -> list[CalibrationClip]:
     """Half slide by about 3 px and have logits about 3; half are controls of 0.3 px and -3. `overlap` draws both together."""
     rng = np.random.default_rng(seed)
@@ -44,7 +50,7 @@ def toy_clips(num: int = 20, seed: int = 0, *, overlap: float = 0.0) -> list[Cal
         slides = k % 2 == 0
         sign = (1 if slides else -1) * (1 - overlap)
         made = evidence(3 * sign + rng.normal(), float(np.exp(1.1 * sign + rng.normal(0, 0.3))), -3 + rng.normal(), 0.3)
-        clips.append(CalibrationClip(made, slides, f"P{k}", "as_is" if slides else ("wall" if k % 4 == 1 else "mirror")))
+        clips.append(clip_of(made, slides, f"P{k}", "as_is" if slides else ("locked" if k % 4 == 1 else "mirror")))
     return clips
 
 
@@ -81,7 +87,7 @@ def test_no_weight_is_negative_though_the_noise_would_have_it_so(seed: int) -> N
 
 def test_a_witness_that_says_the_opposite_gets_next_to_no_weight() -> None:
     """The model's logit is high where nothing slides; the measured slide is right."""
-    clips = [CalibrationClip(evidence(-3.0, 3.0, -3.0), True, "A", "as_is"), CalibrationClip(evidence(3.0, 0.2, 3.0), False, "B", "wall")]
+    clips = [clip_of(evidence(-3.0, 3.0, -3.0), True, "A", "as_is"), clip_of(evidence(3.0, 0.2, 3.0), False, "B", "wall")]
     _, weights = fit_weights(clips * 5)
     model_logit, _, log_slide, _ = weights
 
@@ -112,17 +118,45 @@ def test_clips_told_apart_with_ease_get_the_narrowest_band() -> None:
     assert (calibration.absent_below, calibration.present_above) == NARROWEST_BAND
 
 
-def test_where_controls_look_like_lungs_present_is_said_only_when_it_is_plain() -> None:
-    """One control in eight slides like a lung: more than the 2 % that may be called present."""
-    clips = toy_clips(32) + [CalibrationClip(evidence(3.0, 3.0, -3.0), False, "C", "locked") for _ in range(4)]
-    calibration = calibrated(clips)
+def like_lungs(kind: str, num: int = 4, *, is_doubted: bool = False) -> list[CalibrationClip]:
+    """Controls that slide like a lung, among twenty times as many that do not."""
+    still = [clip_of(evidence(-3.0, 0.3, -3.0), False, "C", kind) for _ in range(20)]
+    return still + [clip_of(evidence(3.0, 3.0, -3.0), False, "C", kind, is_doubted=is_doubted) for _ in range(num)]
 
-    assert MAX_FALSE_PRESENT < 4 / 20
+
+def test_where_controls_look_like_lungs_present_is_said_only_when_it_is_plain() -> None:
+    """Four of twenty-four of one kind slide like a lung: more than the one in twenty that may be called present."""
+    calibration = calibrated(toy_clips(32) + like_lungs("locked"))
+
+    assert MAX_FALSE_PRESENT < 4 / 24
     assert calibration.present_above > NARROWEST_BAND[1]
 
 
+def test_a_control_that_serving_would_give_no_verdict_on_sets_no_limit() -> None:
+    calibration = calibrated(toy_clips(32) + like_lungs("locked", is_doubted=True))
+
+    assert calibration.present_above == NARROWEST_BAND[1]
+
+
+def test_wall_from_further_along_counts_in_the_weights_and_sets_no_limit() -> None:
+    calibration = calibrated(toy_clips(32) + like_lungs(Control.WALL))
+
+    assert calibration.present_above == NARROWEST_BAND[1]
+    assert calibration != calibrated(toy_clips(32))
+
+
+@pytest.mark.parametrize(
+    ("share", "limit"),
+    [(0.5, 10.0), (0.1, 18.0), (0.05, 19.0), (0.01, 19.0)],
+    ids=["half", "a tenth", "a twentieth: the largest of 19", "19 values cannot promise a hundredth"],
+)
+def test_the_limit_is_the_value_that_one_more_clip_exceeds_as_seldom_as_asked(share: float, limit: float) -> None:
+    """1 .. 19: of twenty equally likely places for the next, one is above 19."""
+    assert conformal_limit(np.arange(1.0, 20.0), share) == limit
+
+
 def test_a_clip_that_says_nothing_is_left_out() -> None:
-    silent = CalibrationClip(evidence(float("nan"), 1.0), True, "X", "as_is")
+    silent = clip_of(evidence(float("nan"), 1.0), True, "X", "as_is")
 
     assert calibrated([*toy_clips(), silent]) == calibrated(toy_clips())
 

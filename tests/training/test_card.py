@@ -76,7 +76,7 @@ def test_the_command_and_the_seed_that_made_it_are_there() -> None:
     made = section(card(), "How it was made")
 
     assert f"    {COMMAND}\n" in made
-    assert f"Seed {EXPERIMENT.fit.seed}, recipe {{'windows_per_clip': 6," in made
+    assert f"Seed {EXPERIMENT.fit.seed}, recipe {{'windows_per_clip': {EXPERIMENT.recipe['windows_per_clip']}," in made
 
 
 def test_every_control_has_its_row() -> None:

@@ -1,10 +1,14 @@
 """`seashore train`: help that teaches, sentences instead of traces, and a fit from the command line."""
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from training.cli import app
@@ -13,6 +17,10 @@ from training.experiment import read_experiment
 
 QUICK = Path(__file__).parents[2] / "training" / "experiments" / "quick.toml"
 STEPS = ("examples", "fit", "calibrate", "evaluate", "export", "all", "pleura")
+ASIDE = ("curves", "grid", "trials", "data")
+"""Commands that leave nothing for a next step."""
+WHOLE = get_command(app)
+assert isinstance(WHOLE, TyperGroup)
 
 
 def ask(*arguments: str | Path) -> Result:
@@ -22,13 +30,44 @@ def ask(*arguments: str | Path) -> Result:
 def test_the_help_lists_the_steps_in_their_order_with_an_example() -> None:
     text = ask("--help").output
 
-    assert re.findall(r"^  (\w+) {2,}\S", text.partition("Commands:")[2], re.MULTILINE) == list(STEPS)
+    assert re.findall(r"^  (\w+) {2,}\S", text.partition("Commands:")[2], re.MULTILINE) == [*STEPS, *ASIDE]
     assert "seashore train all training/experiments/quick.toml" in text
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_the_help_of_a_step_ends_with_an_example(step: str) -> None:
-    assert f"Example: seashore train {step} training/experiments/" in ask(step, "--help").output
+def helped(group: TyperGroup, *above: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every command, those inside others as well: what is typed behind `seashore train`, and what its help ends with."""
+    for name, command in group.commands.items():
+        yield (*above, name), command.epilog or ""
+        if isinstance(command, TyperGroup):
+            yield from helped(command, *above, name)
+
+
+HELPED = dict(helped(WHOLE))
+
+
+def examples_in(text: str) -> list[list[str]]:
+    """What is typed behind `seashore train`, one an example; what an example is for stands two spaces or more behind it."""
+    return [shlex.split(re.split(r" {2,}", line)[0]) for line in re.findall(r"^(?:Example:| ) seashore train (.+)$", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("command", HELPED, ids=" ".join)
+def test_the_help_of_a_command_ends_with_an_example_of_it(command: tuple[str, ...]) -> None:
+    examples = examples_in(HELPED[command])
+    shown = " ".join(ask(*command, "--help").output.split())
+
+    assert examples
+    assert [tuple(words[: len(command)]) for words in examples] == [command] * len(examples)
+    assert f"seashore train {shlex.join(examples[-1])}" in shown.partition("Show this message and exit.")[2]
+
+
+@pytest.mark.parametrize("words", [words for text in (WHOLE.epilog or "", *HELPED.values()) for words in examples_in(text)], ids=" ".join)
+def test_an_example_can_be_typed_as_it_stands(words: list[str]) -> None:
+    """Every option is there and none that is needed is missing. Parsed, not run."""
+    command, rest = WHOLE, words
+    while isinstance(command, TyperGroup):
+        command, rest = command.commands[rest[0]], rest[1:]
+
+    command.make_context(words[0], list(rest))
 
 
 @pytest.mark.parametrize(

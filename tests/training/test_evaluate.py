@@ -11,7 +11,7 @@ from service.manifest import Label, LabelledClip
 from tests.fakes.inputs import MODEL_ALONE, SPEC, constant_engine
 from tests.fakes.phantoms import small_phantom
 from training.calibrate import CalibrationClip
-from training.controls import Control
+from training.controls import Control, Seen
 from training.evaluate import (
     ReadClip,
     against_controls,
@@ -43,8 +43,9 @@ def evidence(slide_px: float, wall_px: float = 0.3) -> Evidence:
     )
 
 
-def read_clip(index: int, label: Label, slide_px: float, control_px: float) -> ReadClip:
-    return ReadClip(index, f"P{index}", label, 4.0, NO_SOURCE, evidence(slide_px), dict.fromkeys(Control, evidence(control_px)))
+def read_clip(index: int, label: Label, slide_px: float, control_px: float, *, is_doubted: bool = False) -> ReadClip:
+    as_is, control = Seen(evidence(slide_px), is_doubted), Seen(evidence(control_px), is_doubted)
+    return ReadClip(index, f"P{index}", label, 4.0, NO_SOURCE, as_is, dict.fromkeys(Control, control))
 
 
 CLIPS = [read_clip(0, Label.PRESENT, 3.0, 0.3), read_clip(1, Label.HEALTHY, 4.0, 0.2), read_clip(2, Label.UNKNOWN, 0.3, 0.3)]
@@ -100,6 +101,12 @@ def test_every_kind_of_clip_has_its_verdicts_counted() -> None:
     assert sum(table["mirror"].values()) == 4
 
 
+def test_a_clip_that_serving_doubts_is_counted_as_open() -> None:
+    table = verdicts([read_clip(0, Label.PRESENT, 3.0, 0.3, is_doubted=True)], SLIDE_ALONE)
+
+    assert table["as_is_present"] == table["mirror"] == {"indeterminate": 1}
+
+
 def test_calibration_takes_the_lungs_that_slide_and_the_controls_of_all() -> None:
     clips = for_calibration(CLIPS)
 
@@ -132,6 +139,14 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> list[ReadClip]:
 def test_clips_are_read_with_all_their_controls_and_what_is_no_clip_is_passed_over(read: list[ReadClip]) -> None:
     assert [(clip.index, clip.patient) for clip in read] == [(0, "P0"), (1, "P1")]
     assert all(set(clip.controls) == set(Control) for clip in read)
+
+
+def test_a_clip_is_judged_inside_its_region(tmp_path: Path) -> None:
+    """There is no pleura in a corner of the picture."""
+    small_phantom("present", 2.5).write(tmp_path / "a.mp4")
+    clip = LabelledClip(tmp_path / "a.mp4", "P", Label.PRESENT, region="1,1 4,1 4,4")
+
+    assert list(read_clips([clip], constant_engine(0.0), SPEC, seed=0)) == []
 
 
 def test_phantoms_that_slide_are_told_from_every_control_by_their_slide_alone(read: list[ReadClip]) -> None:

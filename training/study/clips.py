@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import BadOption
 from service.manifest import Label, LabelledClip, Manifest
-from service.options import parse_region
 from training.recipe import random_phantom
+from training.regions import check_regions
 from training.splits import split_by_patient
 from training.study.grid import Study
 
@@ -49,27 +48,20 @@ class StudyClip:
 
 
 def labelled_clips(manifest: Manifest, *, healthy_is_present: bool) -> tuple[StudyClip, ...]:
-    """The clips labelled present or absent; healthy ones count as present only where that is asked for. Raises: StudyError."""
+    """The clips labelled present or absent; healthy ones count as present only where that is asked for. Raises: StudyError, BadRegion."""
     present = {Label.PRESENT, Label.HEALTHY} if healthy_is_present else {Label.PRESENT}
     chosen = manifest.labelled(*present, Label.ABSENT)
     splits = {clip.split for clip in chosen}
     if len(splits) > 1 and "" in splits or not splits <= {"", "train", "validation", "test"}:
         raise StudyError("The split column must be train, validation or test in every row that is used, or empty in all of them.")
+    check_regions(chosen)
     return tuple(_of(clip, clip.label in present) for clip in chosen)
 
 
 def _of(clip: LabelledClip, slides: bool) -> StudyClip:
-    _check_region(clip)
     part = {"": "", "train": FITTED}.get(clip.split, JUDGED)
     is_weak = clip.label is Label.HEALTHY
     return StudyClip(f"row {clip.row}", clip.file, _sha256(clip.file), clip.patient, slides, clip.region, part, clip.source, is_weak)
-
-
-def _check_region(clip: LabelledClip) -> None:
-    try:
-        parse_region(clip.region) if clip.region else None
-    except BadOption as error:
-        raise StudyError(f"Row {clip.row}: {error}") from None
 
 
 def _sha256(file: Path) -> str:

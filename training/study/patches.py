@@ -12,7 +12,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache as remembered
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,14 +20,13 @@ import numpy as np
 from service.cine.clip import DEFAULT_LIMITS, Clip
 from service.cine.decode import open_clip
 from service.cine.locate import Located, locate
-from service.cine.pleura import find_pleura, pleura_in_region
 from service.cine.prepare import strip_windows
 from service.cine.quality import judge_clip, judge_location
 from service.cine.strip import StripGrid
 from service.cine.tiling import Plan, cut
 from service.errors import RequestError
-from service.options import parse_region
 from training.examples import INDEX, ExampleWriter, Origin
+from training.regions import pleura_finder
 from training.study.clips import StudyClip
 from training.study.grid import PatchSet
 
@@ -118,8 +116,7 @@ def _add_windows(writer: ExampleWriter, opened: Clip, grid: StripGrid, plan: Pla
 
 def locate_clip(clip: StudyClip, opened: Clip, patches: PatchSet) -> Located:
     """As serving locates it, inside the region drawn by hand where there is one."""
-    find = partial(pleura_in_region, region=parse_region(clip.region)) if clip.region else find_pleura
-    return locate(opened, patches.spec, num_rows=patches.num_rows, find=find)
+    return locate(opened, patches.spec, num_rows=patches.num_rows, find=pleura_finder(clip.region))
 
 
 def lung_plan(plan: Plan) -> Plan:

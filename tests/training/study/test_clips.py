@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.manifest import Manifest
+from training.regions import BadRegion
 from training.study.clips import FITTED, JUDGED, StudyClip, StudyError, deal_patients, labelled_clips, phantom_clips
 from training.study.grid import Study
 
@@ -35,7 +36,7 @@ def test_two_regions_of_one_file_are_two_clips(clips: tuple[StudyClip, ...]) -> 
 def test_a_region_that_is_none_is_told_with_its_row(manifest: Manifest) -> None:
     wrong = Manifest((replace(manifest.clips[0], region="here"),))
 
-    with pytest.raises(StudyError, match=r"^Row 2: region is 'here', which is not a polygon. Write it as three or more corners"):
+    with pytest.raises(BadRegion, match=r"^Row 2: region is 'here', which is not a polygon. Write it as three or more corners"):
         labelled_clips(wrong, healthy_is_present=False)
 
 
