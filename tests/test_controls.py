@@ -179,22 +179,8 @@ def test_the_shipped_bundle_never_calls_a_wall_locked_lung_present(model: Loaded
     assert decide(pooled, model.bundle.calibration, 4.0) is not Verdict.PRESENT
 
 
-LOCKED_ARE_REFUSED = [
-    "linear_present",
-    pytest.param(
-        "present",
-        marks=pytest.mark.xfail(
-            strict=True,
-            reason="Stills of a sliding lung, faded into one another, lie in different places: the network takes the fading for a "
-            "slide (logit 4.4, answer 0.998), and 0.75 px are measured past the wall, where the lung that slides moves 3.9. "
-            "Of 39 held-out real clips' locked twins none is called present.",
-        ),
-    ),
-]
-
-
 @needs_bundle
-@pytest.mark.parametrize("name", LOCKED_ARE_REFUSED)
+@pytest.mark.parametrize("name", SLIDING)
 def test_the_shipped_bundle_never_calls_faded_stills_of_a_sliding_lung_present(model: LoadedModel, name: str) -> None:
     pooled = pool(read_evidence(locked(name), model.engine, model.bundle.input_spec), model.bundle.calibration)
     assert pooled is not None
