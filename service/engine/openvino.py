@@ -1,6 +1,7 @@
 """The CPU engine: OpenVINO runs 3-D convolutions 4 times as fast as ONNX Runtime does on a CPU (measured)."""
 
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,7 @@ class OpenVinoEngine(GraphEngine):
 
     def __init__(self, model_onnx: Path, saliency_onnx: Path, *, threads: int | None = None) -> None:
         """`threads` is the cores this process may use unless it is given."""
-        # Where openvino-telemetry is installed, importing OpenVINO reports to Google. It does without when it cannot be imported.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-        try:
-            openvino = import_module("openvino")
-        except ImportError as error:
-            raise EngineFailed("OpenVINO is not installed here.", log_detail=repr(error)) from error
-        self._core: Any = openvino.Core()
+        self._core = _core(_library())
         self._config = {
             # With AMX or AVX512-BF16 the plug-in would round to bfloat16 by itself, and figures would differ between machines.
             "INFERENCE_PRECISION_HINT": "f32",
@@ -41,6 +36,27 @@ class OpenVinoEngine(GraphEngine):
 
     def _open(self, path: Path) -> "_OpenVinoGraph":
         return _OpenVinoGraph(self._core.compile_model(self._core.read_model(path), "CPU", self._config))
+
+
+def _library() -> Any:
+    """Raises: EngineFailed where it is not installed."""
+    # Where openvino-telemetry is installed, importing OpenVINO reports to Google. It does without when it cannot be imported.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        return import_module("openvino")
+    except ImportError as error:
+        raise EngineFailed("OpenVINO is not installed here.", log_detail=repr(error)) from error
+
+
+@cache
+def _core(library: Any) -> Any:
+    """One for the whole process, never given back.
+
+    On processors with AMX each Core's CPU plug-in gives its thread a stack for signal handlers (sigaltstack), and puts back the one
+    before when it goes. When the first of two Cores goes before the second, that one is unmapped by then, and the next signal that
+    Python handles, Ctrl-C say, ends the process with SIGSEGV (openvino 2026.4.1).
+    """
+    return library.Core()
 
 
 class _OpenVinoGraph:

@@ -1,6 +1,7 @@
 """ONNX Runtime and OpenVINO behind one engine, on graphs whose answers are computed in the head."""
 
 import logging
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -100,6 +101,31 @@ def failure(action: object) -> EngineFailed:
     with pytest.raises(EngineFailed) as raised:
         action()
     return raised.value
+
+
+AFTER_ENGINES = """
+import faulthandler, gc, signal, sys
+from pathlib import Path
+from service.engine.select import open_engine
+faulthandler.enable()
+first, second = (open_engine(Path(sys.argv[1]), Path(sys.argv[2]), device="openvino") for _ in range(2))
+first.warm_up((1, 2, 3, 4)), second.warm_up((1, 2, 3, 4))
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("stopped as told")
+"""
+
+
+def test_ctrl_c_still_works_when_engines_have_been_given_back(graphs: tuple[Path, Path]) -> None:
+    run = subprocess.run([sys.executable, "-c", AFTER_ENGINES, *map(str, graphs)], capture_output=True, text=True, timeout=60)
+
+    assert (run.returncode, run.stdout) == (0, "stopped as told\n"), run.stderr
 
 
 @every_engine
