@@ -23,7 +23,8 @@ RUN /opt/seashore/bin/pip install --no-cache-dir --no-deps --editable .
 # What both targets are: the checkout's layout under /app (so the model store lies beside the package), read-only to the
 # service's own user. 0.0.0.0 is the container's address; who may reach it is said where the port is published.
 FROM ${BASE} AS runtime
-RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin seashore
+RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin seashore \
+ && install --directory --owner=10001 --mode=0700 /data
 WORKDIR /app
 # ORT_DISABLE_TELEMETRY: ONNX Runtime reports its use to Microsoft otherwise.
 ENV PATH=/opt/seashore/bin:$PATH \
@@ -31,9 +32,13 @@ ENV PATH=/opt/seashore/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     SEASHORE_HOST=0.0.0.0 \
-    SEASHORE_PORT=8000
+    SEASHORE_PORT=8000 \
+    SEASHORE_DATA_DIR=/data
 COPY model_store/ model_store/
-EXPOSE 8000
+# Jobs, what came from the PACS, the audit trail: the one place that is written to, and that must outlive the container.
+VOLUME /data
+# HTTP, and DICOM where SEASHORE_SITE names a site file.
+EXPOSE 8000 11112
 STOPSIGNAL SIGTERM
 # Alive, not ready: a service that is still warming up must not be killed for it. Balancers ask /readyz.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \

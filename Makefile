@@ -45,7 +45,7 @@ lint: $(DEV_READY)  ## ruff and mypy --strict
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
 
-bench: $(RUN_READY)  ## serve the shipped model and time one answer for every clip under CLIPS=...
+bench: $(RUN_READY)  ## serve the shipped model and time one answer for every clip under CLIPS=...; ARGS="--pacs 20": the whole chain into a real archive
 	@$(RUN)/python tests/bench.py $(ARGS) $(CLIPS)
 
 openapi: $(DEV_READY)  ## write openapi/openapi.json and its examples from the code

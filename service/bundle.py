@@ -86,6 +86,12 @@ def read_bundle(directory: Path) -> Bundle:
     return bundle
 
 
+def stated_sha256(directory: Path) -> str:
+    """Of `model.onnx`, as the manifest gives it: quick, and checked only when the bundle is read. Raises: BadBundle."""
+    bundle, _ = _read_manifest(directory)
+    return bundle.sha256
+
+
 def write_bundle(
     store: Path,
     *,

@@ -5,10 +5,10 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
 from ipaddress import ip_address
 from pathlib import Path
-from statistics import median
 from typing import Annotated
 
 import typer
@@ -18,11 +18,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from service import __version__
-from service.api.schemas import INTENDED_USE, answer_of
+from service.api.schemas import answer_of
+from service.cine.clip import Clip
 from service.errors import RequestError, SeashoreError
 from service.evidence import words
-from service.findings import Analysis, ClipSummary, PleuraFinding
+from service.findings import Analysis, ClipSummary
 from service.options import parse_options
+from service.pacs_cli import add_pacs
 from service.pipeline import Options
 from service.reader import ClipReader, ModelEntry, Reader, open_timed
 from service.settings import Settings
@@ -38,7 +40,7 @@ Examples:
 
   seashore predict lung.mp4
 
-  seashore predict lung.mp4 --overlay annotated.mp4
+  seashore predict lung.mp4 --overlay annotated.mp4 --report report.pdf
 
   seashore predict ward/*.dcm --saliency none
 
@@ -56,6 +58,10 @@ Examples:
   seashore models                     the models that can be asked
 
   seashore validate ward.csv          how good is a model on your own labelled clips?
+
+  seashore doctor                     is everything well? what is not, and what to do
+
+  seashore pacs queue                 what came from the PACS, what waits for whom
 
 Settings are SEASHORE_* in the environment, for example SEASHORE_MODEL_STORE=/data/models. Not for diagnosis.
 """
@@ -89,11 +95,19 @@ def _add_command(app: typer.Typer, entry_point: EntryPoint) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one clip: an answer, an error, or an answer whose annotated clip could not be written."""
+    """What became of one clip: an answer, an error, or an answer that could not be drawn where it was asked for."""
 
     path: Path
     analysis: Analysis | None
     error: SeashoreError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drawings:
+    """Where the annotated clip and the report go, when they are asked for."""
+
+    overlay: Path | None
+    report: Path | None
 
 
 Model = Annotated[str | None, typer.Option(help="NAME or NAME:VERSION, from `seashore models`.", metavar="NAME[:VERSION]")]
@@ -134,6 +148,7 @@ def build_app(make_reader: Callable[[Settings], Reader]) -> typer.Typer:
     def predict(
         clips: Annotated[list[Path], typer.Argument(metavar="CLIP", help="MP4, AVI, MOV, MKV, WebM, MPEG, GIF or ultrasound DICOM.")],
         overlay: Annotated[Path | None, typer.Option(metavar="OUT.mp4", help="Write the annotated clip here (one clip only).")] = None,
+        report: Annotated[Path | None, typer.Option(metavar="OUT.pdf", help="Write the one-page report here (one clip only).")] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print the answer as the API gives it; one line a clip for several.")] = False,
         saliency: Annotated[str | None, typer.Option(help="none, vanilla (default) or smoothgrad.")] = None,
         rows: Annotated[str | None, typer.Option(help="pleura (default) or all, down to where the echoes end.")] = None,
@@ -145,6 +160,8 @@ def build_app(make_reader: Callable[[Settings], Reader]) -> typer.Typer:
         """Does the lung slide in these clips? Exits 0 when every clip was answered, 1 when one could not be read."""
         if overlay is not None and len(clips) > 1:
             raise _usage_error("--overlay takes one clip at a time.")
+        if report is not None and len(clips) > 1:
+            raise _usage_error("--report takes one clip at a time.")
         try:
             options = parse_options(saliency, rows, region, mm_per_px)
             reader = make_reader(_settings(device=device))
@@ -156,7 +173,7 @@ def build_app(make_reader: Callable[[Settings], Reader]) -> typer.Typer:
         except SeashoreError as error:
             err.print(f"{error} {error.log_detail}".strip(), markup=False)
             raise typer.Exit(EXIT_SOME_FAILED) from None
-        outcomes = _read_all(reader, entry, clips, options, overlay)
+        outcomes = _read_all(reader, entry, clips, options, Drawings(overlay, report))
         _print_json(outcomes) if as_json else _print_words(outcomes)
         for outcome in outcomes:
             if outcome.error is not None:
@@ -177,6 +194,7 @@ def build_app(make_reader: Callable[[Settings], Reader]) -> typer.Typer:
         out.print(table)
 
     add_validate(app, make_reader, _settings)
+    add_pacs(app, make_reader, _settings)
     return app
 
 
@@ -226,13 +244,13 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _read_all(reader: Reader, entry: ModelEntry, clips: list[Path], options: Options, overlay: Path | None) -> list[Outcome]:
+def _read_all(reader: Reader, entry: ModelEntry, clips: list[Path], options: Options, wanted: Drawings) -> list[Outcome]:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=err, transient=True, disable=len(clips) == 1) as progress:
-        return [_read_one(reader, entry, clip, options, overlay) for clip in progress.track(clips, description="Reading")]
+        return [_read_one(reader, entry, clip, options, wanted) for clip in progress.track(clips, description="Reading")]
 
 
-def _read_one(reader: Reader, entry: ModelEntry, path: Path, options: Options, overlay: Path | None) -> Outcome:
+def _read_one(reader: Reader, entry: ModelEntry, path: Path, options: Options, wanted: Drawings) -> Outcome:
     try:
         clip, decode_ms = open_timed(reader, path)
         analysis, _ = reader.read(clip, entry, options, decode_ms=decode_ms)
@@ -240,12 +258,21 @@ def _read_one(reader: Reader, entry: ModelEntry, path: Path, options: Options, o
         return Outcome(path, None, error)
     except OSError as error:
         return Outcome(path, None, RequestError(f"{error.strerror or 'The file cannot be read'}."))
+    return Outcome(path, analysis, _draw(reader, clip, analysis, wanted))
+
+
+def _draw(reader: Reader, clip: Clip, analysis: Analysis, wanted: Drawings) -> RequestError | None:
+    """Write what was asked for; the first that cannot be written ends it, in a sentence."""
+    what = "annotated clip"
     try:
-        if overlay is not None:
-            reader.annotate(clip, analysis, overlay)
+        if wanted.overlay is not None:
+            reader.annotate(clip, analysis, wanted.overlay)
+        what = "report"
+        if wanted.report is not None:
+            reader.report(clip, analysis, wanted.report, analysed_at=datetime.now().astimezone())
     except OSError as error:
-        return Outcome(path, analysis, RequestError(f"The annotated clip cannot be written: {error.strerror or 'unknown reason'}."))
-    return Outcome(path, analysis, None)
+        return RequestError(f"The {what} cannot be written: {error.strerror or 'unknown reason'}.")
+    return None
 
 
 def _print_json(outcomes: list[Outcome]) -> None:
@@ -272,7 +299,7 @@ def _print_words(outcomes: list[Outcome]) -> None:
         for line in summary(analyses[0]):
             out.print(line, markup=False)
     if analyses:
-        out.print(f"\n{INTENDED_USE}", style="dim", markup=False)
+        out.print(f"\n{words.INTENDED_USE}", style="dim", markup=False)
 
 
 def summary(analysis: Analysis) -> list[str]:
@@ -282,21 +309,10 @@ def summary(analysis: Analysis) -> list[str]:
     if sliding.probability is not None:
         lines += [words.wall_control_line(sliding)]
     if analysis.pleura is not None:
-        lines += [_measured_slide(analysis.pleura)]
+        lines += [words.measured_slide_line(analysis.pleura)]
     lines += [f"Note: {warning}" for warning in analysis.warnings]
     lines += [words.quality_line(quality), f"Clip: {_clip_words(analysis.clip)}", _model_words(analysis)]
     return [line for line in lines if line]
-
-
-def _measured_slide(pleura: PleuraFinding) -> str:
-    """The median column, beside what the same measurement reads of the wall."""
-    if not pleura.columns:
-        return ""
-    slide_px, wall_px = median(c.slide_px for c in pleura.columns), median(c.wall_px for c in pleura.columns)
-    slides_mm = [c.slide_mm for c in pleura.columns if c.slide_mm is not None]
-    in_mm = f" ({median(slides_mm):.2f} mm)" if slides_mm else ""
-    places = f"{len(pleura.columns)} place{'s' if len(pleura.columns) > 1 else ''}"
-    return f"Measured slide: {slide_px:.2f} px{in_mm} past the wall, median of {places}; wall past wall {wall_px:.2f} px"
 
 
 def _clip_words(clip: ClipSummary) -> str:

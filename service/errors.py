@@ -18,6 +18,11 @@
     |   +-- BadOption                bad_option
     |   +-- UnknownModel             unknown_model
     |   +-- NotAcceptable            not_acceptable
+    |   |                            jobs ->
+    |   +-- UnknownJob               unknown_job
+    |   +-- JobNotDone               job_not_done
+    |   |                            pacs ->
+    |   +-- NoSuchClips              no_such_clips         the archive holds none under these UIDs
     |
     +-- BusyError                    the caller can fix it by waiting
     |   +-- Overloaded               overloaded
@@ -26,6 +31,10 @@
     +-- OperatorError                only whoever runs the service can fix it
         +-- BadBundle                bad_bundle
         +-- EngineFailed             engine_failed
+        +-- LedgerUnavailable        ledger_unavailable    the list of jobs cannot be written or read
+        +-- BadSite                  bad_site              the PACS site file is wrong
+        +-- NoArchive                no_archive            the site file names none to fetch from
+        +-- ArchiveFailed            archive_failed        it could not be reached, or would not serve
 
 A bug is none of these: it propagates, becomes a bare 500 and a log line.
 
@@ -98,6 +107,18 @@ class NotAcceptable(RequestError):
     code = "not_acceptable"
 
 
+class UnknownJob(RequestError):
+    code = "unknown_job"
+
+
+class JobNotDone(RequestError):
+    code = "job_not_done"
+
+
+class NoSuchClips(RequestError):
+    code = "no_such_clips"
+
+
 class BusyError(SeashoreError):
     """The caller can fix it by waiting."""
 
@@ -120,3 +141,19 @@ class BadBundle(OperatorError):
 
 class EngineFailed(OperatorError):
     code = "engine_failed"
+
+
+class BadSite(OperatorError):
+    code = "bad_site"
+
+
+class NoArchive(OperatorError):
+    code = "no_archive"
+
+
+class ArchiveFailed(OperatorError):
+    code = "archive_failed"
+
+
+class LedgerUnavailable(OperatorError):
+    code = "ledger_unavailable"

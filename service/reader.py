@@ -9,15 +9,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from service.bundle import find_bundles, resolve
+from service.bundle import find_bundles, resolve, stated_sha256
 from service.cine.clip import Clip
 from service.cine.decode import DEFAULT_LIMITS, open_clip
-from service.errors import BadBundle, OperatorError
+from service.errors import BadBundle, OperatorError, SeashoreError
+from service.evidence.identity import Identity
+from service.evidence.one_page import write_report
 from service.evidence.overlay import annotate
-from service.findings import Analysis, Arrays
+from service.evidence.paper_charts import Limits
+from service.findings import Analysis, Arrays, ModelRef
 from service.loading import load_model
 from service.model import LoadedModel
 from service.pipeline import Options, Progress, analyse
@@ -41,10 +45,10 @@ class ModelEntry:
         return f"{self.name}:{self.version}"
 
 
-def open_timed(reader: "Reader", path: Path) -> tuple[Clip, float]:
+def open_timed(reader: "Reader", path: Path, *, unhurried: bool = False) -> tuple[Clip, float]:
     """The clip, and the milliseconds it took to open it. Raises: RequestError."""
     start_s = time.perf_counter()
-    clip = reader.open(path)
+    clip = reader.open(path, unhurried=unhurried)
     return clip, (time.perf_counter() - start_s) * 1000
 
 
@@ -59,12 +63,19 @@ class Reader(Protocol):
         """The bundle a request means by `NAME`, `NAME:VERSION` or nothing. Quick. Raises: UnknownModel, BadBundle."""
         ...
 
+    def digest(self, entry: ModelEntry) -> str:
+        """sha256 of the bundle's model, hexadecimal: another model, another digest. Quick. Raises: BadBundle."""
+        ...
+
     def load(self, entry: ModelEntry) -> None:
         """Have a bundle verified, its golden clip checked and its engine warm. Raises: OperatorError."""
         ...
 
-    def open(self, path: Path) -> Clip:
-        """The clip in a file, which must stay there as long as the clip is used. Raises: RequestError."""
+    def open(self, path: Path, *, unhurried: bool = False) -> Clip:
+        """The clip in a file, which must stay there as long as the clip is used. Raises: RequestError.
+
+        `unhurried`: nobody waits for the answer at once, so the clip may be as long as a job's.
+        """
         ...
 
     def read(
@@ -78,6 +89,19 @@ class Reader(Protocol):
 
     def annotate(self, clip: Clip, analysis: Analysis, out: Path) -> None:
         """Write the clip with its findings drawn on it, as MP4."""
+        ...
+
+    def report(
+        self,
+        clip: Clip,
+        analysis: Analysis,
+        out: Path,
+        *,
+        analysed_at: datetime,
+        identity: Identity | None = None,
+        show_outside_region: bool = True,
+    ) -> None:
+        """Write the one-page report of an answer, as PDF; whose clip it is where that is known. Same arguments, same bytes."""
         ...
 
 
@@ -110,6 +134,10 @@ class ModelShelf(Generic[Loaded]):
             return self._entry(resolve(self._store, model, default=self._default))
         except BadBundle as error:
             raise BadBundle(str(error), log_detail=OPERATORS_HINT) from None
+
+    def digest(self, entry: ModelEntry) -> str:
+        """Raises: BadBundle."""
+        return stated_sha256(self._folder(entry))
 
     def get(self, entry: ModelEntry) -> Loaded:
         """Blocks while the bundle is being loaded, here or in another thread. Raises: OperatorError."""
@@ -147,8 +175,16 @@ class ClipReader:
 
     def __init__(self, settings: Settings) -> None:
         # Its warnings quote the values of damaged objects, a patient's name among them, and the file's path.
-        logging.getLogger("pydicom").propagate = False
+        for library in ("pydicom", "highdicom"):
+            logging.getLogger(library).propagate = False
         self._limits = replace(DEFAULT_LIMITS, max_seconds=settings.max_seconds, max_pixels_per_frame=settings.max_pixels)
+        patience = max(1.0, settings.max_job_seconds / settings.max_seconds)
+        self._job_limits = replace(
+            self._limits,
+            max_seconds=max(settings.max_job_seconds, settings.max_seconds),
+            max_frames=round(self._limits.max_frames * patience),
+            max_pixels_in_all=round(self._limits.max_pixels_in_all * patience),
+        )
         self._shelf: ModelShelf[LoadedModel] = ModelShelf(
             settings.model_store, settings.default_model, lambda folder: load_model(folder, settings.device)
         )
@@ -159,11 +195,14 @@ class ClipReader:
     def find(self, model: str | None) -> ModelEntry:
         return self._shelf.find(model)
 
+    def digest(self, entry: ModelEntry) -> str:
+        return self._shelf.digest(entry)
+
     def load(self, entry: ModelEntry) -> None:
         self._shelf.get(entry)
 
-    def open(self, path: Path) -> Clip:
-        return open_clip(path, self._limits)
+    def open(self, path: Path, *, unhurried: bool = False) -> Clip:
+        return open_clip(path, self._job_limits if unhurried else self._limits)
 
     def read(
         self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None, *, decode_ms: float = 0.0
@@ -172,3 +211,24 @@ class ClipReader:
 
     def annotate(self, clip: Clip, analysis: Analysis, out: Path) -> None:
         annotate(clip, analysis, out)
+
+    def report(
+        self,
+        clip: Clip,
+        analysis: Analysis,
+        out: Path,
+        *,
+        analysed_at: datetime,
+        identity: Identity | None = None,
+        show_outside_region: bool = True,
+    ) -> None:
+        limits, shown = self._verdict_limits(analysis.model), show_outside_region
+        write_report(clip, analysis, out, analysed_at=analysed_at, identity=identity, limits=limits, show_outside_region=shown)
+
+    def _verdict_limits(self, model: ModelRef) -> Limits | None:
+        """Of the bundle that answered; None when it has left the store since."""
+        try:
+            calibration = self._shelf.get(self.find(f"{model.name}:{model.version}")).bundle.calibration
+        except SeashoreError:
+            return None
+        return Limits(calibration.absent_below, calibration.present_above)

@@ -3,6 +3,7 @@
 What belongs to a model is in its bundle, never here.
 """
 
+import os
 from pathlib import Path
 
 from pydantic import Field
@@ -14,10 +15,15 @@ def _shipped_model_store() -> Path:
     return Path(__file__).resolve().parent.parent / "model_store"
 
 
+def _state_home() -> Path:
+    """Where the XDG base directory specification puts what a program must remember between its runs."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "seashore"
+
+
 class Settings(BaseSettings):
     """Every setting of the service, with defaults that are safe in a hospital. Nothing is read until one is built."""
 
-    model_config = SettingsConfigDict(env_prefix="SEASHORE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SEASHORE_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     host: str = Field(default="127.0.0.1", description="Address to listen on. Only this machine can reach the default.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
@@ -36,5 +42,27 @@ class Settings(BaseSettings):
     upload_deadline_s: float = Field(default=300.0, gt=0, description="Longest a clip may take to arrive, in seconds.")
     max_concurrent: int = Field(default=2, ge=1, description="Clips read at the same time.")
     max_queued: int = Field(default=16, ge=0, description="Clips that may wait for their turn; one more is answered 429.")
+
+    jobs: bool = Field(
+        default=True, description="Take jobs; their clips and results lie on disk until their time is over. Off: /v1/predict only."
+    )
+    data_dir: Path = Field(
+        default_factory=_state_home, description="Folder of jobs and results. Patients' clips lie in it: keep it private."
+    )
+    database_url: str | None = Field(
+        default=None, description="postgresql://... where several processes share jobs and data folder. Unset: SQLite in the data folder."
+    )
+    node: str = Field(
+        default="node-1",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="This process's name among those that share the jobs. Each its own.",
+    )
+    max_background: int = Field(default=1, ge=1, description="Clips of jobs read at the same time, beside those of /v1/predict.")
+    job_keep_hours: float = Field(default=24.0, gt=0, description="How long a finished job's clip and result are kept, in hours.")
+    record_keep_days: float = Field(
+        default=90.0, gt=0, description="How long it is remembered which instances came from the PACS, without their pictures, in days."
+    )
+    max_job_seconds: float = Field(default=900.0, gt=0, description="Longest clip a job takes, in seconds.")
+    site: Path | None = Field(default=None, description="The site's PACS file (TOML). Unset: nothing listens for DICOM.")
 
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")

@@ -1,6 +1,8 @@
 """What the service counts about itself. Durations, outcomes, verdicts; never anything of a patient."""
 
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -59,3 +61,14 @@ def stages_ms(timings: Timings) -> dict[str, float]:
         "saliency": timings.saliency_ms,
         "total": timings.total_ms,
     }
+
+
+def describe_bug(bug: BaseException) -> str:
+    """Class and stack of an exception and its causes, without their messages."""
+    parts = []
+    cause: BaseException | None = bug
+    while cause is not None:
+        frames = " < ".join(f"{f.name} ({Path(f.filename).name}:{f.lineno})" for f in reversed(traceback.extract_tb(cause.__traceback__)))
+        parts.append(f"{type(cause).__name__} in {frames}")
+        cause = cause.__cause__ or cause.__context__
+    return ", from ".join(parts)

@@ -2,11 +2,14 @@
 
 Serves the shipped model in a process of its own, on a free port, asks one clip after the other and prints each time, the
 median and the slowest. Exits 1 when an answer is not 200 or takes longer than --limit.
+
+With --pacs N the whole chain is timed instead: stored by C-STORE, until the results are in an archive (`bench_pacs.py`).
 """
 
 import argparse
 import http.client
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -36,7 +39,11 @@ def main() -> int:
     if not clips:
         print(f"No clip under {' '.join(map(str, options.paths))}.", file=sys.stderr)
         return 1
-    with _service() as port:
+    if options.pacs is not None:
+        from bench_pacs import time_chain  # needs more than the standard library
+
+        return time_chain(clips, options.pacs, _service)
+    with _service({}) as port:
         answers = [_ask(port, clip, options.query) for clip in clips for _ in range(options.repeat)]
     for answer in answers:
         print(f"{answer.seconds:7.2f} s  {answer.status}  {answer.says:28}  {answer.clip.name}")
@@ -52,6 +59,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--query", default="", help="options of the request, such as saliency=none")
     parser.add_argument("--repeat", type=int, default=1, help="ask for each clip so many times")
     parser.add_argument("--limit", type=float, metavar="S", help="fail when an answer takes longer, in seconds")
+    parser.add_argument("--pacs", type=int, metavar="N", help="time N clips from C-STORE to their results in an archive instead")
     return parser.parse_args()
 
 
@@ -61,12 +69,13 @@ def _clips(paths: list[Path]) -> Iterator[Path]:
 
 
 @contextmanager
-def _service() -> Iterator[int]:
-    """The port of a service that is ready."""
+def _service(settings: dict[str, str]) -> Iterator[int]:
+    """The port of a service that is ready. `settings` go into its environment."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = int(listener.getsockname()[1])
     seashore = Path(sys.executable).with_name("seashore")
-    process = subprocess.Popen([seashore, "serve", "--port", str(port)], stdout=subprocess.DEVNULL)
+    environment = {**os.environ, **settings}
+    process = subprocess.Popen([seashore, "serve", "--port", str(port)], stdout=subprocess.DEVNULL, env=environment)
     try:
         began = time.monotonic()
         while not _is_ready(port):

@@ -2,10 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 import pytest
+
+from tests.fakes import orthanc as real_archive
+from tests.fakes import postgres
 
 os.environ["ORT_DISABLE_TELEMETRY"] = (
     "1"  # no test reports to anybody; tests/contract/test_privacy.py holds that the service does not either
@@ -30,7 +34,28 @@ def has_cuda_device() -> bool:
 REAL_COMPONENTS = {
     "a CUDA device": has_cuda_device,
     "Chromium": lambda: any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    "Orthanc": real_archive.is_installed,
+    "dcmtk": lambda: shutil.which("storescu") is not None,
+    "dicom3tools": lambda: shutil.which("dciodvfy") is not None,
+    "PostgreSQL": lambda: postgres.programs() is not None,
 }
+
+
+@pytest.fixture(scope="session")
+def _orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[real_archive.Orthanc]:
+    if not real_archive.is_installed():
+        pytest.skip(real_archive.NOT_HERE)
+    archive = real_archive.Orthanc(tmp_path_factory.mktemp("orthanc"))
+    archive.start()
+    yield archive
+    archive.kill()
+
+
+@pytest.fixture
+def orthanc(_orthanc: real_archive.Orthanc) -> real_archive.Orthanc:
+    """A real archive, empty. It is one process for all tests of a worker; a test that stops it starts it again."""
+    _orthanc.clear()
+    return _orthanc
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

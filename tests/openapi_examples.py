@@ -7,13 +7,14 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 
 from tests.fakes import media
 from tests.fakes.phantoms import frozen, small_phantom
-from tests.fakes.service import serving, shipped_bundle, shipped_reader, wait_until
+from tests.fakes.service import serving_everything, shipped_bundle, shipped_reader, wait_until
 
 FOLDER = Path(__file__).resolve().parents[1] / "openapi" / "examples"
 PREDICT = "/v1/predict"
@@ -37,9 +38,9 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "bad_option": {"method": "POST", "path": f"{PREDICT}?saliency=pretty", "clip": "lung.mp4"},
     "clip_too_long": {"method": "POST", "path": PREDICT, "clip": "lecture.mp4"},
     "empty_upload": {"method": "POST", "path": PREDICT, "clip": "nothing.mp4"},
-    "jobs_not_found": {"method": "POST", "path": "/v1/jobs", "clip": "lung.mp4"},
+    "unknown_job": {"method": "GET", "path": f"/v1/jobs/{'0' * 32}"},
     "no_video": {"method": "POST", "path": PREDICT, "clip": "voice.mp4"},
-    "not_acceptable": {"method": "POST", "path": PREDICT, "headers": {"Accept": "application/pdf"}, "clip": "lung.mp4"},
+    "not_acceptable": {"method": "POST", "path": PREDICT, "headers": {"Accept": "application/dicom"}, "clip": "lung.mp4"},
     "unknown_model": {"method": "POST", "path": f"{PREDICT}?model=other", "clip": "lung.mp4"},
     "unsupported_format": {"method": "POST", "path": PREDICT, "clip": "letter.mp4"},
 }
@@ -92,7 +93,7 @@ def ask(client: httpx.Client, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    with serving(shipped_reader()) as client:
+    with TemporaryDirectory() as folder, serving_everything(shipped_reader(), Path(folder)) as client:
         assert wait_until(lambda: client.get("/readyz").status_code == 200)
         for name, request in REQUESTS.items():
             path, example = FOLDER / f"{name}.json", ask(client, request)

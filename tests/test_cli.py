@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import datetime
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -122,6 +123,23 @@ def test_an_annotated_clip_that_cannot_be_written_fails_the_command_not_the_answ
     assert result.exit_code == 1
 
 
+def test_the_report_is_written_where_it_is_asked_for_and_bears_the_date(reader: WordReader, clips: Path) -> None:
+    result = run(reader, "predict", clips / "present.mp4", "--report", clips / "out.pdf", "--overlay", clips / "out.mp4")
+
+    assert (clips / "out.pdf").read_bytes() == b"report of present"
+    assert (clips / "out.mp4").read_bytes() == b"annotated present"
+    assert abs((reader.reported_at[0] - datetime.now().astimezone()).total_seconds()) < 60
+    assert result.exit_code == 0
+
+
+def test_a_report_that_cannot_be_written_fails_the_command_not_the_answer(reader: WordReader, clips: Path) -> None:
+    result = run(reader, "predict", clips / "present.mp4", "--report", clips / "nowhere" / "out.pdf")
+
+    assert result.stdout == SUMMARY
+    assert result.stderr == f"{clips}/present.mp4: The report cannot be written: No such file or directory.\n"
+    assert result.exit_code == 1
+
+
 def test_options_reach_the_reader(reader: WordReader, clips: Path) -> None:
     run(reader, "predict", clips / "present.mp4", "--saliency=none", "--rows=all", "--region=0,0 20,0 20,10", "--mm-per-px=0.1")
 
@@ -134,6 +152,7 @@ def test_options_reach_the_reader(reader: WordReader, clips: Path) -> None:
         (["--rows=ribs"], "rows is 'ribs'; it can be pleura or all."),
         (["--model=other"], "There is no such model; there is resnet3d18-w16:0.1.0."),
         (["second.mp4", "--overlay=out.mp4"], "--overlay takes one clip at a time."),
+        (["second.mp4", "--report=out.pdf"], "--report takes one clip at a time."),
     ],
 )
 def test_a_wrong_option_is_one_sentence_and_exit_code_2(reader: WordReader, arguments: list[str], sentence: str) -> None:
@@ -183,7 +202,7 @@ def test_the_version_is_printed(reader: WordReader) -> None:
 
 
 def test_help_teaches_with_examples(reader: WordReader) -> None:
-    assert "seashore predict lung.mp4 --overlay annotated.mp4" in run(reader, "predict", "--help").stdout
+    assert "seashore predict lung.mp4 --overlay annotated.mp4 --report report.pdf" in run(reader, "predict", "--help").stdout
     assert "seashore serve" in run(reader, "--help").stdout
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -18,12 +17,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import __version__
 from service.api import openapi
+from service.api.backroom import BackRoom, start_or_tell
+from service.api.dicomweb import dicomweb_routes
+from service.api.jobs import jobs_routes
+from service.api.pacs import pacs_routes
 from service.api.problems import http_problem, problem_of, problem_response
 from service.api.room import ReadingRoom
 from service.api.routes import api_routes, page_routes
-from service.errors import BadOption, OperatorError, Overloaded, SeashoreError
+from service.errors import BadOption, EngineFailed, OperatorError, Overloaded, SeashoreError
+from service.pacs.desk.metrics import QueueMetrics
+from service.pacs.desk.overview import Watch
 from service.reader import Reader
 from service.settings import Settings
+from service.telemetry import describe_bug
 
 WEB = Path(__file__).resolve().parent.parent / "web"
 
@@ -52,16 +58,22 @@ class SeashoreAPI(FastAPI):
 
 
 def create_app(settings: Settings, reader: Reader) -> FastAPI:
-    """The application. Its model is loaded, checked and warmed when it starts; `/readyz` says when that is done."""
+    """The application. Its model is loaded, checked and warmed when it starts; `/readyz` says when that is done.
+
+    Raises: BadSite when the site's PACS file cannot be used.
+    """
     room = ReadingRoom.furnish(settings, reader)
+    back = BackRoom.furnish(settings, reader)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.create_task(asyncio.to_thread(room.prepare))
+        preparing = asyncio.create_task(asyncio.to_thread(_prepare, room, back))
         yield
         room.queue.close()
         with suppress(asyncio.CancelledError):
-            await loading
+            await preparing
+        if back is not None:
+            await asyncio.to_thread(back.stop)
 
     app = SeashoreAPI(
         title="Seashore",
@@ -74,11 +86,29 @@ def create_app(settings: Settings, reader: Reader) -> FastAPI:
         lifespan=lifespan,
     )
     app.include_router(api_routes(room))
+    if back is not None:
+        app.include_router(jobs_routes(room, back.office))
+        if back.node is not None:
+            app.include_router(dicomweb_routes(back.node.inbox, back.node.limits))
+            watch = Watch(back.office.ledger, [destination.name for destination in back.node.site.destination])
+            app.include_router(pacs_routes(back.node, back.office, watch))
+            room.metrics.registry.register(QueueMetrics(watch))
     app.include_router(page_routes(WEB))
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     _answer_errors_as_problems(app, room)
     app.add_middleware(LastResort)
     return app
+
+
+def _prepare(room: ReadingRoom, back: BackRoom | None) -> None:
+    """Jobs are taken while the model is still being loaded: they wait for it, their senders need not."""
+    try:
+        room.readiness.error = None if back is None else start_or_tell(back)
+        if room.readiness.error is None:
+            room.prepare()
+    except Exception as bug:
+        log.error("not ready: internal_error: %s", describe_bug(bug))
+        room.readiness.error = EngineFailed("The service could not be started; its log says where it failed.")
 
 
 def _answer_errors_as_problems(app: FastAPI, room: ReadingRoom) -> None:
@@ -101,7 +131,9 @@ def _answer_errors_as_problems(app: FastAPI, room: ReadingRoom) -> None:
 
 def _http_problem_of(request: Request, error: HTTPException) -> Any:
     if error.status_code == 404 and request.url.path.startswith("/v1/jobs"):
-        return http_problem("not_found", "Jobs are not in this version yet. POST /v1/predict answers clips at once.")
+        return http_problem("not_found", "This service takes no jobs (SEASHORE_JOBS is off). POST /v1/predict answers clips at once.")
+    if error.status_code == 404 and request.url.path.split("/")[1] in ("pacs", "dicom-web"):
+        return http_problem("not_found", "This service is no node of a PACS: SEASHORE_SITE names no site file. docs/pacs.md says how.")
     if error.status_code == 404:
         return http_problem("not_found", "There is nothing here. Clips go to POST /v1/predict; /openapi.json lists the rest.")
     if error.status_code == 405:
@@ -144,14 +176,3 @@ class LastResort:
             if not has_started:
                 sentence = "The service met an error of its own. It is logged; nothing is wrong with the request as far as is known."
                 await problem_response(http_problem("internal_error", sentence))(scope, receive, send_with_headers)
-
-
-def describe_bug(bug: BaseException) -> str:
-    """Class and stack of an exception and its causes, without their messages."""
-    parts = []
-    cause: BaseException | None = bug
-    while cause is not None:
-        frames = " < ".join(f"{f.name} ({Path(f.filename).name}:{f.lineno})" for f in reversed(traceback.extract_tb(cause.__traceback__)))
-        parts.append(f"{type(cause).__name__} in {frames}")
-        cause = cause.__cause__ or cause.__context__
-    return ", from ".join(parts)

@@ -1,5 +1,6 @@
 """Which form of the answer a request asks for (the Accept header, RFC 9110 section 12.5.1)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,14 +13,16 @@ class Form(StrEnum):
 
     JSON = "application/json"
     ANNOTATED_CLIP = "video/mp4"
+    REPORT = "application/pdf"
     ARRAYS = "application/x-npz"
+    STRUCTURED_REPORT = "application/dicom"
+    """Of what came as DICOM alone: it lies in the same study."""
 
 
-NOT_BUILT = {
-    "application/pdf": "The one-page report (application/pdf) is not in this version yet.",
-    "application/dicom": "The structured report (application/dicom) is not in this version yet.",
-}
-OFFERED = "The answer comes as application/json, video/mp4 (the annotated clip) or application/x-npz (the arrays)."
+OFFERED = (
+    "The answer comes as application/json, video/mp4 (the annotated clip), application/pdf (the one-page report) "
+    "or application/x-npz (the arrays); of a DICOM object as application/dicom (the structured report) too."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,23 @@ class _Range:
         return 2 if self.subtype == "*" else 3 * (self.subtype == subtype)
 
 
-def negotiate(accept: str | None) -> Form:
-    """The form the caller likes best; JSON where the caller does not care. Raises: NotAcceptable."""
+def negotiate(accept: str | None, forms: Iterable[Form] = Form) -> Form:
+    """The form of these that the caller likes best; JSON where the caller does not care. Raises: NotAcceptable."""
     ranges = [_parse_range(item) for item in (accept or "*/*").split(",") if item.strip()] or [_Range("*", "*", 1.0)]
-    best = max(Form, key=lambda form: _quality(form, ranges))  # max keeps the first of equals: the service's order
+    best = max(forms, key=lambda form: _quality(form, ranges))  # max keeps the first of equals: the service's order
     if _quality(best, ranges) > 0:
         return best
-    wanted = [sentence for media_type, sentence in NOT_BUILT.items() if _quality(media_type, ranges) > 0]
-    raise NotAcceptable(" ".join([*(wanted or [f"Accept is {quoted(accept or '')}."]), OFFERED]))
+    raise NotAcceptable(f"Accept is {quoted(accept or '')}. {OFFERED}")
+
+
+def form_of(accept: str | None, *, lies_in_a_study: bool) -> Form:
+    """The form the caller likes best, of those that there are of this clip. Raises: NotAcceptable."""
+    if lies_in_a_study:
+        return negotiate(accept)
+    try:
+        return negotiate(accept, [form for form in Form if form is not Form.STRUCTURED_REPORT])
+    except NotAcceptable:
+        raise NotAcceptable("The structured report (application/dicom) is made of DICOM objects alone; this clip is none.") from None
 
 
 def _quality(media_type: str, ranges: list[_Range]) -> float:

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 
 from service import errors
 from service.api.problems import KINDS, MEDIA_TYPE, Problem
+from service.api.schemas import AnswerSchema
 from service.errors import SeashoreError
 
 DESCRIPTION = """\
@@ -22,6 +24,10 @@ is no error: it is answered 200 with the verdict `not_assessable` and the reason
 
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 _CLIP_BYTES = {"type": "string", "format": "binary"}
+
+_OTHER_FORMS = {
+    media_type: {"schema": _CLIP_BYTES} for media_type in ("video/mp4", "application/pdf", "application/x-npz", "application/dicom")
+}
 
 
 def _problem_responses(*kinds: type[SeashoreError]) -> dict[int | str, dict[str, Any]]:
@@ -38,6 +44,16 @@ def _problem_responses(*kinds: type[SeashoreError]) -> dict[int | str, dict[str,
     }
 
 
+_CLIP_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": {"type": "object", "required": ["clip"], "properties": {"clip": _CLIP_BYTES}}},
+            "application/octet-stream": {"schema": _CLIP_BYTES},
+        },
+    }
+}
+
 PREDICT_DOCUMENTATION: dict[str, Any] = {
     "summary": "Does the lung slide in this clip?",
     "description": (
@@ -46,23 +62,44 @@ PREDICT_DOCUMENTATION: dict[str, Any] = {
     ),
     "response_description": "The answer. `probability` is the probability that sliding is PRESENT.",
     "responses": {
-        200: {"content": {"video/mp4": {"schema": _CLIP_BYTES}, "application/x-npz": {"schema": _CLIP_BYTES}}},
+        200: {"content": _OTHER_FORMS},
         **_problem_responses(*KINDS),
     },
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {"schema": {"type": "object", "required": ["clip"], "properties": {"clip": _CLIP_BYTES}}},
-                "application/octet-stream": {"schema": _CLIP_BYTES},
-            },
-        }
+    "openapi_extra": _CLIP_BODY,
+}
+
+JOBS_DOCUMENTATION: dict[str, Any] = {
+    "summary": "Hand in a clip to be read later",
+    "description": (
+        "As /v1/predict, but nobody waits: longer clips are taken, and the work survives a restart. The same clip with the same options "
+        "and model is the same job. `Location` is where it can be followed. Clip and result are removed when their time is over."
+    ),
+    "status_code": 202,
+    "response_description": "Taken on; 200 when it is done already.",
+    "responses": {200: {"description": "It is done already."}, **_problem_responses(*KINDS)},
+    "openapi_extra": _CLIP_BODY,
+}
+_JOB_PROBLEMS = _problem_responses(errors.UnknownJob, errors.LedgerUnavailable)
+JOB_DOCUMENTATION: dict[str, Any] = {"summary": "Where a job stands", "responses": _JOB_PROBLEMS}
+JOB_EVENTS_DOCUMENTATION: dict[str, Any] = {
+    "summary": "Follow a job (server-sent events)",
+    "description": "`progress` whenever something has changed, then `done` or `failed`, and the end. The data are the job's own JSON.",
+    "responses": {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **_JOB_PROBLEMS},
+}
+JOB_RESULT_DOCUMENTATION: dict[str, Any] = {
+    "summary": "The answer of a job, in every form that /v1/predict gives",
+    "response_model": AnswerSchema,
+    "responses": {
+        200: {
+            "content": dict.fromkeys(("video/mp4", "application/pdf", "application/x-npz", "application/dicom"), {"schema": _CLIP_BYTES})
+        },
+        **_problem_responses(*KINDS),
     },
 }
 
 READY_DOCUMENTATION: dict[str, Any] = {
     "summary": "Is the model loaded, checked and warm?",
-    "responses": _problem_responses(errors.BadBundle, errors.EngineFailed),
+    "responses": _problem_responses(errors.BadBundle, errors.EngineFailed, errors.LedgerUnavailable),
 }
 
 
@@ -85,12 +122,14 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def written() -> str:
-    """The document as it is kept in the repository."""
+    """The document as it is kept in the repository: of a service with all there is, jobs and PACS too."""
     from service.api.app import create_app  # app imports this module: the document is a view of it
     from service.reader import ClipReader
     from service.settings import Settings
 
-    return json.dumps(create_app(Settings(), ClipReader(Settings())).openapi(), indent=2, ensure_ascii=False) + "\n"
+    with NamedTemporaryFile(suffix=".toml") as site:
+        settings = Settings(site=Path(site.name))
+        return json.dumps(create_app(settings, ClipReader(settings)).openapi(), indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

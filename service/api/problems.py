@@ -32,10 +32,17 @@ KINDS: dict[type[SeashoreError], ProblemKind] = {
     errors.BadOption: ProblemKind(422, "An option is wrong"),
     errors.UnknownModel: ProblemKind(404, "There is no such model"),
     errors.NotAcceptable: ProblemKind(406, "The answer does not come in that form"),
+    errors.UnknownJob: ProblemKind(404, "There is no such job"),
+    errors.JobNotDone: ProblemKind(409, "The job has no result yet"),
+    errors.NoSuchClips: ProblemKind(404, "The archive holds no such clips"),
     errors.Overloaded: ProblemKind(429, "Too many clips are waiting"),
     errors.DeadlineExceeded: ProblemKind(504, "It took too long"),
     errors.BadBundle: ProblemKind(503, "The model cannot be used"),
     errors.EngineFailed: ProblemKind(503, "The model could not be run"),
+    errors.LedgerUnavailable: ProblemKind(503, "Jobs cannot be taken on just now"),
+    errors.BadSite: ProblemKind(503, "The site file is wrong"),
+    errors.NoArchive: ProblemKind(501, "Nothing can be fetched here"),
+    errors.ArchiveFailed: ProblemKind(502, "The archive did not serve"),
 }
 """Every class of error a request can meet. A test walks the tree and fails on one that is missing."""
 
@@ -48,7 +55,7 @@ HTTP_KINDS: dict[str, ProblemKind] = {
 }
 """Problems of HTTP itself, by code."""
 
-JOBS_HINT = "Longer ones go to /v1/jobs (not in this version yet)."
+JOBS_HINT = "Longer ones go to /v1/jobs."
 
 
 class Problem(BaseModel):
@@ -65,6 +72,12 @@ class Problem(BaseModel):
 
 def problem_of(error: SeashoreError) -> Problem:
     return _problem(error.code, KINDS[type(error)], _detail_of(error))
+
+
+def problem_of_code(code: str, detail: str) -> Problem:
+    """Of an error that was written down by its code."""
+    kind = next((kind for error, kind in KINDS.items() if error.code == code), None) or HTTP_KINDS.get(code, HTTP_KINDS["internal_error"])
+    return _problem(code, kind, detail)
 
 
 def http_problem(code: str, detail: str) -> Problem:

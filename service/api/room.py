@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,19 @@ from service.api.upload import Upload
 from service.cine.clip import Clip
 from service.errors import SeashoreError
 from service.findings import Analysis, Arrays
+from service.jobs.reading import Asked
+from service.pacs.objects.heading import save
+from service.pacs.objects.source import read_source
+from service.pacs.objects.sr import structured_report
 from service.pipeline import Options
 from service.reader import ModelEntry, Reader, open_timed
 from service.settings import Settings
 from service.telemetry import Metrics
 
 log = logging.getLogger(__name__)
+
+DRAWN = (Form.ANNOTATED_CLIP, Form.REPORT, Form.STRUCTURED_REPORT)
+"""What is made from an answer and the clip, and needs nothing else of the reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +52,16 @@ class Readiness:
     error: SeashoreError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer and when it was given."""
+
+    analysis: Analysis
+    at: datetime
+
+
 class RecentAnalyses:
-    """The last few answers, so that the annotated clip of a clip just read is drawn without reading it again.
+    """The last few answers, so that the annotated clip or the report of a clip just read is drawn without reading it again.
 
     Only that: JSON is always computed. Keyed by the clip's bytes, so nobody sees an answer whose clip they do not hold.
     """
@@ -54,18 +70,18 @@ class RecentAnalyses:
         self._max_entries = max_entries
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._entries: OrderedDict[tuple[str, str, Options], tuple[float, Analysis]] = OrderedDict()
+        self._entries: OrderedDict[tuple[str, str, Options], tuple[float, Answered]] = OrderedDict()
 
-    def put(self, upload: Upload, request: Request, analysis: Analysis) -> None:
+    def put(self, upload: Upload, request: Request, answered: Answered) -> None:
         with self._lock:
-            self._entries[_key(upload, request)] = (time.monotonic(), analysis)
+            self._entries[_key(upload, request)] = (time.monotonic(), answered)
             while len(self._entries) > self._max_entries:
                 self._entries.popitem(last=False)
 
-    def get(self, upload: Upload, request: Request) -> Analysis | None:
+    def get(self, upload: Upload, request: Request) -> Answered | None:
         with self._lock:
-            written_s, analysis = self._entries.get(_key(upload, request), (0.0, None))
-            return analysis if time.monotonic() - written_s <= self._seconds else None
+            written_s, answered = self._entries.get(_key(upload, request), (0.0, None))
+            return answered if time.monotonic() - written_s <= self._seconds else None
 
 
 def _key(upload: Upload, request: Request) -> tuple[str, str, Options]:
@@ -112,25 +128,49 @@ class ReadingRoom:
 
     def _answer(self, upload: Upload, request: Request, folder: Path, stop: Stop) -> bytes | Path:
         clip, decode_ms = open_timed(self.reader, upload.path)
-        recent = self.recent.get(upload, request) if request.form is Form.ANNOTATED_CLIP else None
+        recent = self.recent.get(upload, request) if request.form in DRAWN else None
         if recent is not None:
-            return self._annotated(clip, recent, folder / "annotated.mp4")
+            return self._drawn(upload.path, clip, recent, request.form, folder)
         analysis, arrays = self.reader.read(clip, request.entry, request.options, stop.check, decode_ms=decode_ms)
         self.metrics.observe_analysis(analysis)
-        self.recent.put(upload, request, analysis)
+        answered = Answered(analysis, datetime.now().astimezone())
+        self.recent.put(upload, request, answered)
         match request.form:
             case Form.JSON:
                 return answer_of(analysis).model_dump_json().encode()
-            case Form.ANNOTATED_CLIP:
-                return self._annotated(clip, analysis, folder / "annotated.mp4")
             case Form.ARRAYS:
                 return write_npz(analysis, arrays, folder / "arrays.npz")
+            case _:
+                return self._drawn(upload.path, clip, answered, request.form, folder)
 
-    def _annotated(self, clip: Clip, analysis: Analysis, out: Path) -> Path:
+    def render(self, clip_path: Path, answered: Answered, asked: Asked, form: Form, folder: Path, stop: Stop) -> bytes | Path:
+        """The form asked for, of an answer that was kept. The arrays are not kept: for them the clip is read again. Runs in a thread."""
+        if form is Form.JSON:
+            return answer_of(answered.analysis).model_dump_json().encode()
+        clip = self.reader.open(clip_path, unhurried=True)
+        if form is Form.ARRAYS:
+            _, arrays = self.reader.read(clip, self.reader.find(asked.model), asked.options, stop.check)
+            return write_npz(answered.analysis, arrays, folder / "arrays.npz")
+        return self._drawn(clip_path, clip, answered, form, folder)
+
+    def _drawn(self, clip_path: Path, clip: Clip, answered: Answered, form: Form, folder: Path) -> Path:
         start_s = time.monotonic()
-        self.reader.annotate(clip, analysis, out)
-        self.metrics.observe_stage("annotate", time.monotonic() - start_s)
+        if form is Form.REPORT:
+            stage, out = "report", folder / "report.pdf"
+            self.reader.report(clip, answered.analysis, out, analysed_at=answered.at)
+        elif form is Form.STRUCTURED_REPORT:
+            stage, out = "sr", write_structured_report(clip_path, answered.analysis, answered.at, folder / "sr.dcm")
+        else:
+            stage, out = "annotate", folder / "annotated.mp4"
+            self.reader.annotate(clip, answered.analysis, out)
+        self.metrics.observe_stage(stage, time.monotonic() - start_s)
         return out
+
+
+def write_structured_report(source: Path, analysis: Analysis, at: datetime, out: Path) -> Path:
+    """Of a DICOM object. Raises: UnreadableClip."""
+    save(structured_report(read_source(source), analysis, at), out)
+    return out
 
 
 def write_npz(analysis: Analysis, arrays: Arrays, out: Path) -> Path:

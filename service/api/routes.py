@@ -1,78 +1,34 @@
 """The addresses of the service. Nothing is computed here."""
 
+import asyncio
 import logging
-import shutil
-import tempfile
 import time
-from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
-from pydantic import WithJsonSchema
 from starlette.requests import ClientDisconnect
 
 from service.api import room as reading
-from service.api.negotiation import Form, negotiate
+from service.api.negotiation import Form, form_of, negotiate
 from service.api.openapi import PREDICT_DOCUMENTATION, READY_DOCUMENTATION
+from service.api.parameters import ModelOption, RegionOption, RowsOption, SaliencyOption, ScaleOption, ScratchFolder, refuse_unknown_options
 from service.api.problems import http_problem, problem_of, problem_response
 from service.api.queue import CallerGone
 from service.api.room import ReadingRoom
 from service.api.schemas import AnswerSchema, ModelEntrySchema, ModelsSchema, StatusSchema
 from service.api.upload import receive_clip
-from service.errors import BadOption, SeashoreError
-from service.options import parse_options, quoted
+from service.cine.sniff import is_dicom
+from service.errors import SeashoreError
+from service.options import parse_options
 from service.telemetry import METRICS_MEDIA_TYPE
 
 log = logging.getLogger(__name__)
 
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a caller that hung up. Nobody receives it."""
-
-
-# Query options are text here, so that every refusal is our own sentence; the document says what they really are.
-SaliencyOption = Annotated[
-    str | None,
-    Query(description="Each patch's saliency: none, the input gradient (unless given), or its average over noisy copies (slower)."),
-    WithJsonSchema({"type": "string", "enum": ["none", "vanilla", "smoothgrad"]}),
-]
-ModelOption = Annotated[
-    str | None,
-    Query(description="NAME or NAME:VERSION of a model in /v1/models."),
-    WithJsonSchema({"type": "string", "examples": ["NAME:VERSION"]}),
-]
-RowsOption = Annotated[
-    str | None,
-    Query(description="Patch rows read: the two just below the pleural line (unless given), or all down to where the echoes end."),
-    WithJsonSchema({"type": "string", "enum": ["pleura", "all"]}),
-]
-RegionOption = Annotated[
-    str | None,
-    Query(
-        description="Pleural region drawn by hand, in pixels of the frame: 'x,y x,y x,y ...' or '[[x,y],[x,y],[x,y]]'; replaces the search."
-    ),
-    WithJsonSchema({"type": "string", "examples": ["120,200 520,200 520,260 120,260"]}),
-]
-ScaleOption = Annotated[
-    str | None,
-    Query(description="Millimetres a pixel, when the clip does not say."),
-    WithJsonSchema({"type": "number", "minimum": 0.005, "maximum": 2.0, "examples": [0.08]}),
-]
-OPTION_NAMES = ("saliency", "model", "rows", "region", "mm_per_px")
-
-
-async def _scratch_folder() -> AsyncIterator[Path]:
-    """A folder for one request's files, gone once its answer has been sent."""
-    folder = Path(tempfile.mkdtemp(prefix="seashore-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-ScratchFolder = Annotated[Path, Depends(_scratch_folder)]
 
 
 def api_routes(room: ReadingRoom) -> APIRouter:
@@ -91,7 +47,7 @@ def api_routes(room: ReadingRoom) -> APIRouter:
         outcome = "internal_error"
         try:
             form = negotiate(request.headers.get("accept"))
-            _refuse_unknown_options(request)
+            refuse_unknown_options(request)
             wanted = reading.Request(room.reader.find(model), parse_options(saliency, rows, region, mm_per_px), form)
             response = await _answer(room, request, wanted, folder)
             outcome = "ok"
@@ -138,7 +94,7 @@ def api_routes(room: ReadingRoom) -> APIRouter:
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text format."}},
     )
     async def metrics() -> Response:
-        return Response(room.metrics.exposition(), media_type=METRICS_MEDIA_TYPE)
+        return Response(await asyncio.to_thread(room.metrics.exposition), media_type=METRICS_MEDIA_TYPE)  # the ledger may be slow
 
     return router
 
@@ -153,21 +109,12 @@ def page_routes(web: Path) -> APIRouter:
     return router
 
 
-def _refuse_unknown_options(request: Request) -> None:
-    """A misspelt option would otherwise be an answer to another question."""
-    names = [name for name, _ in request.query_params.multi_items()]
-    for name in names:
-        if name not in OPTION_NAMES:
-            raise BadOption(f"There is no option {quoted(name)}; the options are {', '.join(OPTION_NAMES)}.")
-        if names.count(name) > 1:
-            raise BadOption(f"{name} is given {names.count(name)} times; give it once.")
-
-
 async def _answer(room: ReadingRoom, request: Request, wanted: reading.Request, folder: Path) -> Response:
     room.queue.refuse_when_full()
     settings = room.settings
     upload = await receive_clip(request, folder / "clip", max_bytes=settings.max_upload_bytes, deadline_s=settings.upload_deadline_s)
     room.metrics.observe_upload(upload.num_bytes)
+    wanted = replace(wanted, form=form_of(request.headers.get("accept"), lies_in_a_study=is_dicom(upload.path)))
     answer = await room.queue.run(partial(room.answer, upload, wanted, folder), caller_leaves=partial(_caller_leaves, request))
     if isinstance(answer, bytes):
         return Response(answer, media_type=Form.JSON.value, headers={"vary": "Accept"})

@@ -12,12 +12,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from service import findings
+from service.evidence.words import INTENDED_USE
 from service.telemetry import stages_ms
-
-INTENDED_USE = (
-    "Decision support for clinicians trained in lung ultrasound; not for diagnosis. Absent sliding is not by itself "
-    "pneumothorax, and sliding seen here does not exclude one elsewhere."
-)
 
 ProbeName = Literal["linear", "convex", "unknown"]
 PROBES: dict[str, ProbeName] = {"linear": "linear", "convex": "convex"}

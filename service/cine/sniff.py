@@ -1,6 +1,7 @@
 """What a file is, from its first bytes. Closed lists: nothing here, or after it, lets a library guess."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 HEAD_BYTES = 1024
 """How much of a file `sniff` wants to see."""
@@ -106,3 +107,9 @@ def _is_text(head: bytes) -> bool:
             return False
         text = sample[: error.start].decode("utf-8")
     return bool(text) and all(character.isprintable() or character in "\r\n\t\f\ufeff" for character in text)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file is a DICOM object, told from its beginning."""
+    with path.open("rb") as file:
+        return isinstance(sniff(file.read(HEAD_BYTES)), Dicom)

@@ -5,6 +5,9 @@ saliency.py   input gradients, plain or smoothed, as maps and time courses
 mmode.py      one beam through time
 overlay.py    the annotated clip: what is drawn on the picture, frame by frame
 panels.py     what stands around the picture
+outside.py    a clip without what lies outside its echoes
+one_page.py   the report of one clip as PDF, with one_page_figures.py (its lower half), identity.py (whose clip)
+paper.py      an A4 page: text that fits, lines; with paper_charts.py and paper_pictures.py (what is drawn on it)
 heat.py       saliency bent onto the patches
 layout.py     where everything stands
 outline.py    the sides of a patch

@@ -1,8 +1,14 @@
 """The answer in words that are read in two seconds. The annotated clip, the command line and the page all say these."""
 
-from service.findings import Analysis, LungSliding, Quality, Reason, ReasonCode, Verdict
+from statistics import median
+
+from service.findings import Analysis, LungSliding, PleuraFinding, Quality, Reason, ReasonCode, Verdict
 
 NOT_FOR_DIAGNOSIS = "Research software: not for diagnosis"
+INTENDED_USE = (
+    "Decision support for clinicians trained in lung ultrasound; not for diagnosis. Absent sliding is not by itself "
+    "pneumothorax, and sliding seen here does not exclude one elsewhere."
+)
 
 REASON_WORDS: dict[ReasonCode, str] = {
     ReasonCode.TOO_SHORT: "the clip is too short",
@@ -75,6 +81,17 @@ def wall_control_line(sliding: LungSliding) -> str:
     if sliding.wall_control is None:
         return "Control: too little chest wall to check against"
     return f"Control: the chest wall itself reads {sliding.wall_control:.2f}"
+
+
+def measured_slide_line(pleura: PleuraFinding) -> str:
+    """The median column, beside what the same measurement reads of the wall; "" where no column could be followed."""
+    if not pleura.columns:
+        return ""
+    slide_px, wall_px = median(c.slide_px for c in pleura.columns), median(c.wall_px for c in pleura.columns)
+    slides_mm = [c.slide_mm for c in pleura.columns if c.slide_mm is not None]
+    in_mm = f" ({median(slides_mm):.2f} mm)" if slides_mm else ""
+    places = f"{len(pleura.columns)} place{'s' if len(pleura.columns) > 1 else ''}"
+    return f"Measured slide: {slide_px:.2f} px{in_mm} past the wall, median of {places}; wall past wall {wall_px:.2f} px"
 
 
 def reason_lines(quality: Quality) -> tuple[str, ...]:

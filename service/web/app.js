@@ -8,6 +8,7 @@ const PREDICT = "v1/predict";
 let current = null; // the request under way
 let urls = []; // object URLs of the answer shown
 let shown = null; // the answer itself
+let shownClip = null; // the clip it is of
 
 class Problem extends Error {
   constructor({ title, detail, code }) {
@@ -55,6 +56,7 @@ async function read(clip) {
     const answer = JSON.parse(await blob.text());
     $("progress").hidden = true;
     showAnswer(answer, clip.name, blob);
+    shownClip = clip;
     await showAnnotated(clip, work.signal);
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -162,6 +164,24 @@ async function showAnnotated(clip, signal) {
   }
 }
 
+/** On demand, and once more by way of the clip, as the annotated clip is. */
+async function saveReport() {
+  const button = $("download-report");
+  button.disabled = true;
+  try {
+    const link = node("a", "");
+    link.href = objectUrl(await send(shownClip, "application/pdf", () => {}, current.signal));
+    link.download = "seashore.pdf";
+    link.click();
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (!(error instanceof Problem)) throw error;
+    showProblem(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+
 function objectUrl(blob) {
   urls.push(URL.createObjectURL(blob));
   return urls[urls.length - 1];
@@ -210,6 +230,7 @@ $("clip").addEventListener("change", (event) => {
 });
 $("upload").addEventListener("submit", (event) => event.preventDefault());
 $("cancel").addEventListener("click", () => current?.abort());
+$("download-report").addEventListener("click", saveReport);
 for (const kind of ["dragenter", "dragover"]) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import cv2
@@ -151,9 +152,10 @@ def test_a_wrong_option_is_told_in_a_sentence(client: httpx.Client, query: str, 
         ("VIDEO/*", "video/mp4"),
         ("application/json;q=0.5, video/mp4", "video/mp4"),
         ("application/json, video/mp4", "application/json"),
+        ("application/pdf", "application/pdf"),
         ("video/mp4;q=0, */*", "application/json"),
         ("application/json;q=0, */*;q=0.1", "video/mp4"),
-        ("application/pdf, application/x-npz;q=0.2", "application/x-npz"),
+        ("application/dicom, application/x-npz;q=0.2", "application/x-npz"),
     ],
 )
 def test_the_form_the_caller_likes_best_is_sent(client: httpx.Client, accept: str, media_type: str) -> None:
@@ -166,8 +168,6 @@ def test_the_form_the_caller_likes_best_is_sent(client: httpx.Client, accept: st
 @pytest.mark.parametrize(
     ("accept", "words"),
     [
-        ("application/pdf", "The one-page report (application/pdf) is not in this version yet."),
-        ("application/dicom", "The structured report (application/dicom) is not in this version yet."),
         ("text/html", "Accept is 'text/html'."),
         ("nonsense", "Accept is 'nonsense'."),
         ("application/json;q=often", "Accept is 'application/json;q=often'."),
@@ -178,8 +178,16 @@ def test_a_form_that_is_not_made_is_a_406_that_says_what_is(client: httpx.Client
 
     assert (response.status_code, response.json()["code"]) == (406, "not_acceptable")
     assert response.json()["detail"] == (
-        f"{words} The answer comes as application/json, video/mp4 (the annotated clip) or application/x-npz (the arrays)."
+        f"{words} The answer comes as application/json, video/mp4 (the annotated clip), application/pdf (the one-page report) "
+        "or application/x-npz (the arrays); of a DICOM object as application/dicom (the structured report) too."
     )
+
+
+def test_a_structured_report_is_made_of_dicom_alone(client: httpx.Client) -> None:
+    response = client.post("/v1/predict", content=b"present", headers={"accept": "application/dicom"})
+
+    assert (response.status_code, response.json()["code"]) == (406, "not_acceptable")
+    assert response.json()["detail"] == "The structured report (application/dicom) is made of DICOM objects alone; this clip is none."
 
 
 def test_the_annotated_clip_of_a_clip_just_read_is_drawn_without_reading_it_again() -> None:
@@ -193,6 +201,30 @@ def test_the_annotated_clip_of_a_clip_just_read_is_drawn_without_reading_it_agai
     assert first.content == other_options.content == b"annotated absent"
     assert [options.rows for options in reader.read_options] == [Rows.PLEURA, Rows.ALL, Rows.PLEURA]
     assert reader.num_annotated == 2
+
+
+def test_the_report_of_a_clip_just_read_is_written_without_reading_it_again_and_bears_the_date_of_the_reading() -> None:
+    reader = WordReader()
+    with serving(reader) as client:
+        before = datetime.now().astimezone()
+        client.post("/v1/predict", content=b"absent")
+        after = datetime.now().astimezone()
+        reports = [client.post("/v1/predict", content=b"absent", headers={"accept": "application/pdf"}) for _ in range(2)]
+        metrics = client.get("/metrics").text
+
+    assert [report.content for report in reports] == [b"report of absent"] * 2
+    assert (len(reader.read_options), reader.num_annotated) == (1, 0)
+    assert before <= reader.reported_at[0] == reader.reported_at[1] <= after
+    assert 'seashore_stage_seconds_count{stage="report"} 2.0' in metrics
+
+
+def test_a_report_may_be_all_that_is_asked_for() -> None:
+    reader = WordReader()
+    with serving(reader) as client:
+        report = client.post("/v1/predict", content=b"not assessable", headers={"accept": "application/pdf"})
+
+    assert (report.status_code, report.content) == (200, b"report of not assessable")
+    assert len(reader.read_options) == 1
 
 
 def test_the_arrays_are_what_the_model_saw_and_said(client: httpx.Client) -> None:

@@ -22,10 +22,17 @@ STATUSES = {
     "bad_option": 422,
     "unknown_model": 404,
     "not_acceptable": 406,
+    "unknown_job": 404,
+    "job_not_done": 409,
+    "no_such_clips": 404,
     "overloaded": 429,
     "deadline_exceeded": 504,
     "bad_bundle": 503,
     "engine_failed": 503,
+    "ledger_unavailable": 503,
+    "bad_site": 503,
+    "no_archive": 501,
+    "archive_failed": 502,
 }
 """Public: a client branches on these."""
 
@@ -69,7 +76,7 @@ def test_an_error_of_the_reader_is_answered_with_its_status_code_and_sentence(ki
 def test_a_clip_that_is_too_long_is_told_where_long_clips_go() -> None:
     problem = problem_of(errors.ClipTooLong("The clip is longer than 120 s."))
 
-    assert problem.detail == "The clip is longer than 120 s. Longer ones go to /v1/jobs (not in this version yet)."
+    assert problem.detail == "The clip is longer than 120 s. Longer ones go to /v1/jobs."
 
 
 def test_a_bug_is_a_bare_500_and_a_log_line_without_what_the_bug_quotes(caplog: pytest.LogCaptureFixture) -> None:
@@ -89,8 +96,8 @@ def test_a_bug_is_a_bare_500_and_a_log_line_without_what_the_bug_quotes(caplog: 
     ("method", "path", "status", "code", "words"),
     [
         ("GET", "/nothing", 404, "not_found", "Clips go to POST /v1/predict"),
-        ("POST", "/v1/jobs", 404, "not_found", "Jobs are not in this version yet"),
-        ("GET", "/v1/jobs/7", 404, "not_found", "Jobs are not in this version yet"),
+        ("POST", "/v1/jobs", 404, "not_found", "This service takes no jobs (SEASHORE_JOBS is off)."),
+        ("GET", "/v1/jobs/7", 404, "not_found", "This service takes no jobs (SEASHORE_JOBS is off)."),
         ("GET", "/v1/predict", 405, "method_not_allowed", "Use POST here, not GET."),
         ("DELETE", "/predict", 405, "method_not_allowed", "Use POST here, not DELETE."),
     ],

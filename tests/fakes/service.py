@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from service.api.app import create_app
 from service.cine.clip import Clip, ClipInfo
 from service.errors import BadBundle, SeashoreError, UnknownModel
+from service.evidence.identity import Identity
 from service.findings import Analysis, Arrays, Verdict
 from service.pipeline import Options, Progress
 from service.reader import ClipReader, ModelEntry, Reader
@@ -51,11 +53,12 @@ class WordClip:
 
 
 class WordReader:
-    """Answers what the clip says. `read_options` lists what was asked, `num_annotated` how many clips were drawn."""
+    """Answers what the clip says. `read_options` lists what was asked, `num_annotated` and `reported_at` what was drawn."""
 
     def __init__(self, *, broken_bundle: bool = False) -> None:
         self.read_options: list[Options] = []
         self.num_annotated = 0
+        self.reported_at: list[datetime] = []
         self.started = threading.Event()
         self.stopped = threading.Event()
         self._released = threading.Event()
@@ -72,11 +75,14 @@ class WordReader:
             raise UnknownModel(f"There is no such model; there is {MODEL}.")
         return MODEL
 
+    def digest(self, entry: ModelEntry) -> str:
+        return "0" * 64
+
     def load(self, entry: ModelEntry) -> None:
         if self._broken_bundle:
             raise BadBundle("The model's golden clip is answered 0.31 here; 0.93 was expected.", log_detail="golden.json")
 
-    def open(self, path: Path) -> Clip:
+    def open(self, path: Path, *, unhurried: bool = False) -> Clip:
         with path.open("rb") as file:
             return WordClip(file.read(40).decode("latin-1"))
 
@@ -96,6 +102,20 @@ class WordReader:
         assert isinstance(clip, WordClip)
         self.num_annotated += 1
         out.write_bytes(b"annotated " + clip.word.encode())
+
+    def report(
+        self,
+        clip: Clip,
+        analysis: Analysis,
+        out: Path,
+        *,
+        analysed_at: datetime,
+        identity: Identity | None = None,
+        show_outside_region: bool = True,
+    ) -> None:
+        assert isinstance(clip, WordClip)
+        self.reported_at.append(analysed_at)
+        out.write_bytes(b"report of " + clip.word.encode())
 
     def _read_slowly(self, on_progress: Progress | None) -> None:
         self.started.set()
@@ -143,8 +163,8 @@ def all_errors(root: type[SeashoreError] = SeashoreError) -> list[type[SeashoreE
 
 @contextmanager
 def serving(reader: Reader, **settings: object) -> Iterator[httpx.Client]:
-    """The real service on a free port, with a client that speaks to it."""
-    app = create_app(Settings.model_validate(settings), reader)
+    """The real service on a free port, with a client that speaks to it. It takes jobs where it is given a `data_dir`."""
+    app = create_app(Settings.model_validate({"jobs": "data_dir" in settings} | settings), reader)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -158,6 +178,14 @@ def serving(reader: Reader, **settings: object) -> Iterator[httpx.Client]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@contextmanager
+def serving_everything(reader: Reader, folder: Path) -> Iterator[httpx.Client]:
+    """The same with jobs, and as a node of a network of one. `folder` is empty."""
+    (folder / "pacs.toml").write_text("[receive]\nport = 0\n")
+    with serving(reader, data_dir=folder / "data", site=folder / "pacs.toml") as client:
+        yield client
 
 
 def wait_until(is_so: object, seconds: float = 5.0) -> bool:

@@ -6,10 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fakes import browser, media
+from tests.fakes import browser, media, pdf
 from tests.fakes.browser import Page, chromium
 from tests.fakes.phantoms import frozen, small_phantom
-from tests.fakes.service import serving, shipped_reader
+from tests.fakes.service import serving, shipped_reader, wait_until
 
 pytestmark = pytest.mark.skipif(browser.executable() is None, reason="no Chromium")
 
@@ -75,6 +75,19 @@ def test_a_clip_that_cannot_be_assessed_is_told_what_to_do(page: Page, tmp_path:
     assert not page.is_shown("#probability")
     assert not page.is_shown("#slide-card")
     page.wait_for("document.querySelector('#annotated').videoWidth > 0")
+    assert page.problems == []
+
+
+def test_the_report_is_saved_on_demand(page: Page, tmp_path: Path) -> None:
+    page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    choose(page, tmp_path, "still.mp4", media.mp4(frozen(small_phantom("present", 2.2))))
+    page.wait_for("document.querySelector('#answer').checkVisibility()")
+
+    page.value("document.querySelector('#download-report').click()")
+
+    assert wait_until((tmp_path / "seashore.pdf").exists, seconds=30)
+    page.wait_for("!document.querySelector('#download-report').disabled")
+    assert "Not assessable: the picture is frozen" in pdf.text((tmp_path / "seashore.pdf").read_bytes()).split("\n")
     assert page.problems == []
 
 

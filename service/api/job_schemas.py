@@ -1,0 +1,48 @@
+"""Jobs on the wire."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api.problems import Problem
+from service.api.schemas import VerdictName
+from service.jobs.feedback import Opinion
+
+StateName = Literal["queued", "running", "done", "failed", "skipped", "cancelled"]
+MAX_NOTE_CHARACTERS = 2000
+
+
+class JobProgress(BaseModel):
+    """How far the reading is; missing when another process reads the clip."""
+
+    model_config = ConfigDict(frozen=True)
+
+    share: float = Field(ge=0, le=1, description="Of the work done.")
+    stage: str = Field(examples=["model"])
+
+
+class JobSchema(BaseModel):
+    """Where one job stands."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(description="Whoever knows it can see the job: treat it as a secret.")
+    state: StateName = Field(description="`skipped`: received from the PACS and not a clip to be read. `failed`: `problem` says why.")
+    progress: JobProgress | None
+    model: str = Field(examples=["NAME:VERSION"])
+    asked_at: datetime
+    ended_at: datetime | None
+    expires_at: datetime | None = Field(description="When the clip and its result are removed.")
+    verdict: VerdictName | None
+    result: str | None = Field(description="Where the answer is, in every form that /v1/predict gives.")
+    problem: Problem | None = Field(description="What /v1/predict would have answered for this clip.")
+
+
+class FeedbackSchema(BaseModel):
+    """What a clinician says of an answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    opinion: Opinion
+    note: str = Field(default="", max_length=MAX_NOTE_CHARACTERS, description="Free text. Kept with the feedback only, never logged.")

@@ -1,0 +1,192 @@
+"""Jobs over HTTP: a clip is handed in, its progress is followed, its result fetched in every form, and it is removed."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
+
+from service.api.job_schemas import FeedbackSchema, JobProgress, JobSchema
+from service.api.negotiation import form_of, negotiate
+from service.api.openapi import JOB_DOCUMENTATION, JOB_EVENTS_DOCUMENTATION, JOB_RESULT_DOCUMENTATION, JOBS_DOCUMENTATION
+from service.api.parameters import ModelOption, RegionOption, RowsOption, SaliencyOption, ScaleOption, ScratchFolder, refuse_unknown_options
+from service.api.problems import Problem, problem_of_code
+from service.api.room import Answered, ReadingRoom
+from service.api.upload import receive_clip
+from service.cine.sniff import is_dicom
+from service.errors import JobNotDone
+from service.jobs.feedback import Feedback, keep_feedback
+from service.jobs.ledger import Entry, State
+from service.jobs.office import JobOffice
+from service.jobs.reading import READ, Asked, kept_analysis
+from service.options import parse_options
+
+EVENTS_EVERY_S = 0.3
+"""How often a follower looks. A reading reports a few times a second."""
+HEARTBEAT_S = 15.0
+"""Proxies close a connection that says nothing for a minute."""
+
+log = logging.getLogger(__name__)
+
+
+def jobs_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
+    router = APIRouter()
+
+    @router.post("/v1/jobs", operation_id="create_job", response_model=JobSchema, **JOBS_DOCUMENTATION)
+    async def create(
+        request: Request,
+        folder: ScratchFolder,
+        saliency: SaliencyOption = None,
+        model: ModelOption = None,
+        rows: RowsOption = None,
+        region: RegionOption = None,
+        mm_per_px: ScaleOption = None,
+    ) -> Response:
+        refuse_unknown_options(request)
+        entry = room.reader.find(model)
+        asked = Asked(str(entry), parse_options(saliency, rows, region, mm_per_px))
+        arrived = office.incoming / folder.name
+        try:
+            upload = await receive_clip(
+                request, arrived, max_bytes=room.settings.max_upload_bytes, deadline_s=room.settings.upload_deadline_s
+            )
+            job = await asyncio.to_thread(office.hand_in, upload.path, upload.sha256, entry, asked)
+        finally:
+            arrived.unlink(missing_ok=True)
+        room.metrics.count_request("job")
+        log.info("job %s: %s", job.id, job.state)
+        status = 200 if job.state is State.DONE else 202
+        return Response(_schema(office, job).model_dump_json(), status, {"location": f"/v1/jobs/{job.id}"}, "application/json")
+
+    @router.get("/v1/jobs/{job}", operation_id="job", **JOB_DOCUMENTATION)
+    async def show(job: str) -> JobSchema:
+        return _schema(office, await asyncio.to_thread(office.find, job))
+
+    @router.delete("/v1/jobs/{job}", operation_id="delete_job", status_code=204, summary="Stop a job and remove all that was kept of it")
+    async def remove(job: str) -> Response:
+        await asyncio.to_thread(office.discard, job)
+        log.info("job %s: deleted", job)
+        return Response(status_code=204)
+
+    @router.get("/v1/jobs/{job}/events", operation_id="job_events", response_class=StreamingResponse, **JOB_EVENTS_DOCUMENTATION)
+    async def events(job: str) -> StreamingResponse:
+        first = await asyncio.to_thread(office.find, job)
+        return StreamingResponse(_events(office, first), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+    @router.get("/v1/jobs/{job}/result", operation_id="job_result", **JOB_RESULT_DOCUMENTATION)
+    async def result(job: str, request: Request, folder: ScratchFolder) -> Response:
+        accept = request.headers.get("accept")
+        negotiate(accept)
+        wanted = await asyncio.to_thread(_finished, office, job)
+        if isinstance(wanted, Problem):
+            return Response(wanted.model_dump_json(), wanted.status, media_type="application/problem+json")
+        return await _rendered(room, office.folder(job).clip, wanted, accept, folder)
+
+    @router.post("/v1/jobs/{job}/feedback", operation_id="job_feedback", status_code=204, summary="Agree, disagree or unsure, with a note")
+    async def feedback(job: str, said: FeedbackSchema) -> Response:
+        wanted = await asyncio.to_thread(_finished, office, job)
+        if isinstance(wanted, Problem):
+            raise JobNotDone("The job has no answer to agree or disagree with.")
+        clip = office.folder(job).clip
+        await asyncio.to_thread(
+            keep_feedback, room.settings.data_dir, job, clip, wanted.answered.analysis, Feedback(said.opinion, said.note)
+        )
+        return Response(status_code=204)
+
+    return router
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A job whose clip was read."""
+
+    job: str
+    asked: Asked
+    answered: Answered
+
+
+def _finished(office: JobOffice, job: str) -> _Finished | Problem:
+    """The analysis, or the problem that the clip met. Raises: UnknownJob, JobNotDone, LedgerUnavailable."""
+    entry = office.find(job)
+    problem = _problem(entry)
+    if problem is not None:
+        return problem
+    analysis = kept_analysis(office.folder(job)) if entry.state is not State.QUEUED else None
+    if analysis is None:
+        because = (entry.result or {}).get("detail")
+        raise JobNotDone(because or f"The job is {entry.state}; GET /v1/jobs/{job} tells when it is done.")
+    return _Finished(job, Asked.from_json(entry.arguments["asked"]), Answered(analysis, entry.ended_at or entry.asked_at))
+
+
+async def _rendered(room: ReadingRoom, clip: Path, wanted: _Finished, accept: str | None, folder: Path) -> Response:
+    form = form_of(accept, lies_in_a_study=is_dicom(clip))
+    answer = await room.queue.run(partial(room.render, clip, wanted.answered, wanted.asked, form, folder), caller_leaves=_never)
+    headers = {"vary": "Accept"}
+    if isinstance(answer, bytes):
+        return Response(answer, media_type=form.value, headers=headers)
+    return FileResponse(answer, media_type=form.value, headers=headers)
+
+
+async def _never() -> None:
+    await asyncio.Event().wait()
+
+
+async def _events(office: JobOffice, first: Entry) -> AsyncIterator[str]:
+    """Server-sent events: "progress" whenever something has changed, then one "done" or "failed", and the end."""
+    said, silent_s = "", 0.0
+    entry = first
+    while True:
+        schema = _schema(office, entry)
+        text = schema.model_dump_json()
+        if text != said:
+            said, silent_s = text, 0.0
+            yield f"event: {_event_name(schema)}\ndata: {text}\n\n"
+        if _event_name(schema) != "progress":
+            return
+        await asyncio.sleep(EVENTS_EVERY_S)
+        silent_s += EVENTS_EVERY_S
+        if silent_s >= HEARTBEAT_S:
+            silent_s = 0.0
+            yield ": still here\n\n"
+        found = await asyncio.to_thread(office.ledger.find, entry.id)
+        if found is None:
+            yield f"event: failed\ndata: {json.dumps({'id': entry.id, 'state': 'deleted'})}\n\n"
+            return
+        entry = found
+
+
+def _event_name(schema: JobSchema) -> str:
+    return "progress" if schema.state in ("queued", "running") else "done" if schema.state in ("done", "skipped") else "failed"
+
+
+def _schema(office: JobOffice, entry: Entry) -> JobSchema:
+    progress = office.board.progress(entry.id) if entry.state is State.RUNNING else None
+    result = entry.result or {}
+    problem = _problem(entry)
+    return JobSchema(
+        id=entry.id,
+        state="failed" if problem else "skipped" if result.get("outcome") == "skipped" else entry.state.value,
+        progress=None if progress is None else JobProgress(share=progress[0], stage=progress[1]),
+        model=entry.arguments["asked"]["model"],
+        asked_at=entry.asked_at,
+        ended_at=entry.ended_at,
+        expires_at=None if entry.ended_at is None else entry.ended_at + timedelta(hours=office.keep_hours),
+        verdict=result.get("verdict"),
+        result=f"/v1/jobs/{entry.id}/result" if result.get("outcome") == READ else None,
+        problem=problem,
+    )
+
+
+def _problem(entry: Entry) -> Problem | None:
+    result = entry.result or {}
+    if result.get("outcome") in ("refused", "failed"):
+        return problem_of_code(result["code"], result["detail"])
+    if entry.state is State.FAILED:
+        return problem_of_code("internal_error", "The service stopped while it read this clip, again and again. Nothing more is tried.")
+    return None

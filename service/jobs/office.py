@@ -1,0 +1,189 @@
+"""The office where clips are handed in to be read later: jobs of the API, from asking to forgetting."""
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from service.errors import UnknownJob
+from service.jobs.folder import JobFolder, make_folder, write_whole
+from service.jobs.ledger import Entry, Ledger, State, Workers, ledger_url, step
+from service.jobs.reading import Asked, ProgressBoard, read_job
+from service.options import quoted
+from service.reader import ModelEntry, Reader
+from service.settings import Settings
+from service.telemetry import describe_bug
+
+log = logging.getLogger(__name__)
+
+READ_CLIP = "read_clip"
+CLIPS_QUEUE = "clips"
+SWEEP_EVERY_S = 600.0
+ORPHAN_S = 24 * 3600.0
+"""A folder without an entry is what a sender began and did not finish; nothing under way is older."""
+LOCAL = "local"
+"""Whose jobs they are while the service has no keys: everybody's who reaches it."""
+
+
+class JobOffice:
+    """Jobs of one deployment: their folders and the ledger. The work itself is offered to `Workers` by `offer_work`."""
+
+    def __init__(self, settings: Settings, reader: Reader, ledger: Ledger, board: ProgressBoard) -> None:
+        self._settings = settings
+        self._reader = reader
+        self.ledger = ledger
+        self.board = board
+
+    @classmethod
+    def furnish(cls, settings: Settings, reader: Reader) -> "JobOffice":
+        return cls(settings, reader, Ledger(ledger_url(settings.database_url, settings.data_dir)), ProgressBoard())
+
+    @property
+    def data_dir(self) -> Path:
+        return self._settings.data_dir
+
+    @property
+    def keep_hours(self) -> float:
+        """How long a finished job is kept."""
+        return self._settings.job_keep_hours
+
+    @property
+    def incoming(self) -> Path:
+        """Where files arrive: on the same filesystem as the jobs, so that moving them is one step."""
+        return self._settings.data_dir / "incoming"
+
+    def prepare(self) -> None:
+        make_folder(self.incoming)
+        make_folder(self._settings.data_dir / "jobs")
+
+    def folder(self, job: str) -> JobFolder:
+        return JobFolder(self._settings.data_dir / "jobs" / job)
+
+    def job_id(self, *what: Any) -> str:
+        """The same for the same, on this deployment alone: whoever holds a clip cannot tell the address of another's job."""
+        return hmac.new(self._secret, json.dumps(what, sort_keys=True).encode(), hashlib.sha256).hexdigest()[:32]
+
+    @cached_property
+    def _secret(self) -> bytes:
+        path = self._settings.data_dir / "secret"
+        make_folder(path.parent)
+        if not path.exists():
+            draft = write_whole(path.with_name(f"secret.{secrets.token_hex(8)}"), lambda part: part.write_bytes(secrets.token_bytes(32)))
+            draft.chmod(0o600)
+            try:
+                os.link(draft, path)  # fails where another process was quicker: its secret counts
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_bytes()
+
+    def hand_in(self, arrived: Path, sha256: str, entry: ModelEntry, asked: Asked, owner: str = LOCAL) -> Entry:
+        """Take on a clip; the file is moved away. The same clip, options, model and owner are the same job; one that failed starts again.
+
+        Raises: LedgerUnavailable.
+        """
+        job = self.job_id(READ_CLIP, owner, sha256, asked.to_json(), self._reader.digest(entry))
+        known = self.ledger.find(job)
+        if known is not None and known.state in (State.QUEUED, State.RUNNING, State.DONE) and not _has_failed(known):
+            arrived.unlink(missing_ok=True)
+            return known
+        if known is not None:
+            self.ledger.forget([job])
+        self.folder(job).keep_clip(arrived)
+        self.ledger.enqueue(CLIPS_QUEUE, READ_CLIP, job, {"job": job, "asked": asked.to_json()})
+        return self.find(job)
+
+    def find(self, job: str) -> Entry:
+        """Raises: UnknownJob, LedgerUnavailable."""
+        entry = self.ledger.find(job) if _is_id(job) else None
+        if entry is None:
+            raise UnknownJob(f"There is no job {quoted(job)}. It may have been deleted, or its time is over.")
+        return entry
+
+    def discard(self, job: str) -> None:
+        """Stop it where it stands and remove all that was kept of it. Raises: UnknownJob, LedgerUnavailable."""
+        entry = self.find(job)
+        if entry.state in (State.QUEUED, State.RUNNING):
+            self.ledger.cancel(job)
+            self.board.give_up(job)
+        self.ledger.forget([job])
+        self.folder(job).remove()
+
+    def offer_work(self, workers: Workers) -> None:
+        workers.offer(READ_CLIP, self._read_clip)
+        workers.listen(CLIPS_QUEUE, at_once=self._settings.max_background)
+
+    def _read_clip(self, job: str, asked: dict[str, Any]) -> dict[str, Any]:
+        return step("read", lambda: read_job(self._reader, job, self.folder(job), Asked.from_json(asked), self.board))
+
+    def sweep(self, now: datetime) -> int:
+        """Forget the jobs whose time is over, and folders that no job is known of. Gives how many there were."""
+        over = self.ledger.list(work=READ_CLIP, ended_before=now - timedelta(hours=self._settings.job_keep_hours))
+        for entry in over:
+            self.folder(entry.id).remove()
+        self.ledger.forget([entry.id for entry in over])
+        return len(over) + self._sweep_orphans(now)
+
+    def _sweep_orphans(self, now: datetime) -> int:
+        old = [path for path in _older_than(now, self.incoming, self._settings.data_dir / "jobs") if not self._is_known(path.name)]
+        for path in old:
+            JobFolder(path).remove() if path.is_dir() else path.unlink(missing_ok=True)
+        return len(old)
+
+    def _is_known(self, name: str) -> bool:
+        return _is_id(name) and self.ledger.find(name) is not None
+
+
+class Sweeper:
+    """Calls `sweep` from time to time, in a thread of its own."""
+
+    def __init__(self, *offices: Any) -> None:
+        self._offices = offices
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(SWEEP_EVERY_S):
+            for office in self._offices:
+                self._sweep(office)
+
+    @staticmethod
+    def _sweep(office: Any) -> None:
+        """Whatever comes of it, the next one is due."""
+        try:
+            office.sweep(datetime.now(UTC))
+        except Exception as error:
+            log.error("not swept: %s", describe_bug(error))
+
+
+def _older_than(now: datetime, *folders: Path) -> Iterator[Path]:
+    """Paths that nothing was written to for ORPHAN_S. What is moved away meanwhile is in use."""
+    for path in (path for folder in folders for path in folder.iterdir()):
+        with suppress(FileNotFoundError):
+            if now.timestamp() - path.stat().st_mtime > ORPHAN_S:
+                yield path
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 32 and all(c in "0123456789abcdef" for c in text)
+
+
+def _has_failed(entry: Entry) -> bool:
+    """Because of us: worth another try. What was refused would be refused again."""
+    return (entry.result or {}).get("outcome") == "failed"

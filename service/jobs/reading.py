@@ -1,0 +1,124 @@
+"""One job's clip, read: what was asked, what came of it, how far it is."""
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from service.errors import OperatorError, SeashoreError
+from service.findings import Analysis
+from service.jobs.folder import ANALYSIS, JobFolder
+from service.jobs.record import analysis_from_json, analysis_to_json
+from service.options import parse_options
+from service.pipeline import Options
+from service.reader import Reader, open_timed
+from service.telemetry import describe_bug
+
+log = logging.getLogger(__name__)
+
+READ, REFUSED, FAILED = "read", "refused", "failed"
+"""What comes of a clip: an analysis; nothing, because of the clip; nothing, because of us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked about one clip, as it is written in the ledger."""
+
+    model: str
+    """NAME:VERSION"""
+    options: Options
+
+    def to_json(self) -> dict[str, Any]:
+        region = self.options.region
+        return {
+            "model": self.model,
+            "saliency": self.options.saliency.value,
+            "rows": self.options.rows.value,
+            "region": None if region is None else " ".join(f"{x},{y}" for x, y in region),
+            "mm_per_px": None if self.options.mm_per_px is None else repr(self.options.mm_per_px),
+        }
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Asked":
+        options = {name: fields[name] for name in ("saliency", "rows", "region", "mm_per_px")}
+        return cls(fields["model"], parse_options(**options))
+
+
+class Cancelled(Exception):
+    """Raised inside a reading whose job was given up."""
+
+
+class ProgressBoard:
+    """How far the readings of this process are, and which of them nobody wants any more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._progress: dict[str, tuple[float, str]] = {}
+        self._given_up: set[str] = set()
+        self._is_closing = False
+
+    def progress(self, job: str) -> tuple[float, str] | None:
+        """(share done 0..1, stage), or None when this process is not reading it."""
+        return self._progress.get(job)
+
+    def give_up(self, job: str) -> None:
+        with self._lock:
+            if job in self._progress:
+                self._given_up.add(job)
+
+    def close(self) -> None:
+        """Every reading under way ends."""
+        self._is_closing = True
+
+    def note(self, job: str, share: float, stage: str) -> None:
+        """Raises: Cancelled."""
+        with self._lock:
+            if self._is_closing or job in self._given_up:
+                raise Cancelled
+            self._progress[job] = (share, stage)
+
+    def end(self, job: str) -> None:
+        with self._lock:
+            self._progress.pop(job, None)
+            self._given_up.discard(job)
+
+
+def read_job(reader: Reader, job: str, folder: JobFolder, asked: Asked, board: ProgressBoard) -> dict[str, Any]:
+    """Read the clip in a job's folder and keep the analysis beside it. Done again, it does the same.
+
+    Gives {"outcome": "read", "verdict": ...}, or "refused" or "failed" with a problem's "code" and "detail". Raises: Cancelled.
+    """
+    try:
+        board.note(job, 0.0, "decode")
+        analysis = _read(reader, job, folder.clip, asked, board)
+        folder.write_json(ANALYSIS, analysis_to_json(analysis))
+    except SeashoreError as error:
+        if isinstance(error, OperatorError):
+            log.error("job %s: %s: %s %s", job, error.code, error, error.log_detail)
+        outcome = FAILED if isinstance(error, OperatorError) else REFUSED
+        return {"outcome": outcome, "code": error.code, "detail": str(error)}
+    except Cancelled:
+        raise
+    except Exception as bug:  # whatever it is, the queue goes on
+        log.error("job %s: internal_error: %s", job, describe_bug(bug))
+        return {"outcome": FAILED, "code": "internal_error", "detail": "The service met an error of its own. It is logged."}
+    finally:
+        board.end(job)
+    return {"outcome": READ, "verdict": analysis.lung_sliding.verdict.value}
+
+
+def _read(reader: Reader, job: str, clip_path: Path, asked: Asked, board: ProgressBoard) -> Analysis:
+    clip, decode_ms = open_timed(reader, clip_path, unhurried=True)
+    entry = reader.find(asked.model)
+    analysis, _ = reader.read(clip, entry, asked.options, lambda share, stage: board.note(job, share, stage), decode_ms=decode_ms)
+    return replace(analysis, id=job)
+
+
+def kept_analysis(folder: JobFolder) -> Analysis | None:
+    """None when there is none, or a predecessor wrote it in another format."""
+    fields = folder.read_json(ANALYSIS)
+    try:
+        return None if fields is None else analysis_from_json(fields)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""The administrator's desk: what came and went, what waits and why, doing it again, and the doctor."""
