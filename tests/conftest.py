@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 import pytest
 
+from tests.fakes import dcmtk, postgres
 from tests.fakes import orthanc as real_archive
-from tests.fakes import postgres
 
 os.environ["ORT_DISABLE_TELEMETRY"] = (
     "1"  # no test reports to anybody; tests/contract/test_privacy.py holds that the service does not either
@@ -35,7 +35,7 @@ REAL_COMPONENTS = {
     "a CUDA device": has_cuda_device,
     "Chromium": lambda: any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
     "Orthanc": real_archive.is_installed,
-    "dcmtk": lambda: shutil.which("storescu") is not None,
+    "dcmtk": lambda: dcmtk.program("storescu") is not None,
     "dicom3tools": lambda: shutil.which("dciodvfy") is not None,
     "PostgreSQL": lambda: postgres.programs() is not None,
 }

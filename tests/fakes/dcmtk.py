@@ -12,11 +12,17 @@ from service.pacs.incoming.inbox import Inbox
 from service.pacs.incoming.scp import Listener
 from service.pacs.site import Receive
 
-needs_dcmtk = pytest.mark.skipif(shutil.which("storescu") is None, reason="no dcmtk (apt-get install dcmtk)")
+
+def program(tool: str) -> str | None:
+    """dcmtk's own: pynetdicom puts programs of the same names into the environment's bin, and they take other options."""
+    return shutil.which(tool, path="/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+
+
+needs_dcmtk = pytest.mark.skipif(program("storescu") is None, reason="no dcmtk (apt-get install dcmtk)")
 
 
 def call(tool: str, port: int, *options: str | Path, aet: str = "MODALITY", aec: str = "SEASHORE") -> subprocess.CompletedProcess[str]:
-    command = [tool, "-aet", aet, "-aec", aec, "127.0.0.1", str(port), *map(str, options)]
+    command = [program(tool) or tool, "-aet", aet, "-aec", aec, "127.0.0.1", str(port), *map(str, options)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 

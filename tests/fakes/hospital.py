@@ -21,7 +21,7 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 
 from service.jobs.ledger import Ledger, ledger_url
-from tests.fakes import dicom
+from tests.fakes import dcmtk, dicom
 from tests.fakes.media import Frames
 from tests.fakes.orthanc import Orthanc, free_port
 from tests.fakes.phantoms import small_phantom
@@ -182,5 +182,5 @@ def uid_of(path: Path) -> str:
 
 def store(paths: Sequence[Path], port: int, *, aec: str = AE_TITLE, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
     """dcmtk's storescu, with the JPEG baseline it was given."""
-    command = ["storescu", "-xy", "-aet", "MODALITY", "-aec", aec, "127.0.0.1", str(port), *map(str, paths)]
+    command = [dcmtk.program("storescu") or "storescu", "-xy", "-aet", "MODALITY", "-aec", aec, "127.0.0.1", str(port), *map(str, paths)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)

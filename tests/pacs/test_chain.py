@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 
 from service.pacs.objects.uids import result_uid
 from service.pacs.site import ResultKind
+from tests.fakes import dcmtk
 from tests.fakes import orthanc as real_archive
 from tests.fakes.hospital import Seashore, clip_file, store, to_dicom, to_web, uid_of, wait_until
 from tests.fakes.orthanc import Orthanc
@@ -25,7 +26,7 @@ from tests.fakes.service import shipped_reader
 from tests.fakes.sources import errors_of
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("storescu") is None, reason="no dcmtk (apt-get install dcmtk)"),
+    pytest.mark.skipif(dcmtk.program("storescu") is None, reason="no dcmtk (apt-get install dcmtk)"),
     pytest.mark.skipif(not real_archive.is_installed(), reason=real_archive.NOT_HERE),
 ]
 

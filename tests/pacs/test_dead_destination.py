@@ -3,7 +3,6 @@
 `pytest -m slow -s tests/pacs/test_dead_destination.py` prints the ratio.
 """
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from service.pacs.desk.overview import Watch
+from tests.fakes import dcmtk
 from tests.fakes import orthanc as real_archive
 from tests.fakes.hospital import Seashore, clip_file, copies, store, to_dicom
 from tests.fakes.nodes import port_that, say_nothing
@@ -23,7 +23,7 @@ from tests.fakes.phantoms import frozen, small_phantom
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("storescu") is None, reason="no dcmtk (apt-get install dcmtk)"),
+    pytest.mark.skipif(dcmtk.program("storescu") is None, reason="no dcmtk (apt-get install dcmtk)"),
     pytest.mark.skipif(not real_archive.is_installed(), reason=real_archive.NOT_HERE),
 ]
 

@@ -3,7 +3,6 @@
 `pytest -m slow -s tests/pacs/test_kill.py` prints the counts.
 """
 
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 
 from service.jobs.ledger import State
-from tests.fakes import dicom, postgres
+from tests.fakes import dcmtk, dicom, postgres
 from tests.fakes import orthanc as real_archive
 from tests.fakes.hospital import Seashore, copies, store, to_dicom, wait_until
 from tests.fakes.orthanc import Orthanc
@@ -26,7 +25,7 @@ from tests.fakes.torment import Count, Senders, outage, settled, torment
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("storescu") is None, reason="no dcmtk (apt-get install dcmtk)"),
+    pytest.mark.skipif(dcmtk.program("storescu") is None, reason="no dcmtk (apt-get install dcmtk)"),
     pytest.mark.skipif(not real_archive.is_installed(), reason=real_archive.NOT_HERE),
 ]
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import time
 import tomllib
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 
 from service.pacs.site_file import load_site
 from tests import conformance_tables
+from tests.fakes import dcmtk
 from tests.fakes import orthanc as real_archive
 from tests.fakes.hospital import Seashore, clip_file, store, uid_of
 from tests.fakes.orthanc import Orthanc
@@ -47,7 +47,7 @@ def test_the_guides_site_file_is_valid(tmp_path: Path) -> None:
 @pytest.fixture
 def routed(tmp_path: Path) -> Iterator[tuple[Orthanc, Seashore]]:
     """Orthanc and Seashore with the guide's files; only ports and folders are this machine's."""
-    if not real_archive.is_installed() or shutil.which("storescu") is None:
+    if not real_archive.is_installed() or dcmtk.program("storescu") is None:
         pytest.skip(real_archive.NOT_HERE)
     lua, options = tmp_path / "route.lua", json.loads(block("json"))
     lua.write_text(block("lua"))

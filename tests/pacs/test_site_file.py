@@ -114,6 +114,10 @@ url = "ftp://x"
         ("[receive]\nidle_s = 0", ", line 2: receive: idle_s is 0; it must be more than 0 and at most 2592000."),
         ("[receive]\nmax_instance_bytes = 0", ", line 2: receive: max_instance_bytes is 0; it must be at least 1."),
         ("strip_identity = 1", ", line 1: strip_identity is 1; it must be true or false."),
+        (
+            'strip_identity = true\n[[destination]]\nname = "a"\nweb = { url = "http://x" }',
+            ": strip_identity leaves no study that results could go into: give no [[destination]].",
+        ),
         ("receive = 3", ", line 1: receive is 3; it must be a table."),
         ("destination = {}", ", line 1: destination is a table; it must be a list in [ ]."),
         ("destination = [3]", ", line 1: destination number 1: it is 3; it must be a table."),

@@ -26,12 +26,14 @@ from service.pacs.incoming import scp
 from service.pacs.incoming.scp import Listener
 from service.pacs.incoming.syntaxes import STORED, TRANSFER_SYNTAXES
 from service.pacs.site import Receive
-from tests.fakes import dicom
+from tests.fakes import dcmtk, dicom
 from tests.fakes.dcmtk import call, listening, needs_dcmtk
 from tests.fakes.inbox import FULL, UNWANTED, FolderInbox
 from tests.fakes.media import texture
 
 MULTIFRAME = STORED[0]
+
+STORESCU = [dcmtk.program("storescu") or "storescu", "-R", "-aet", "MODALITY", "-aec", "SEASHORE"]
 
 
 @pytest.fixture
@@ -400,7 +402,18 @@ def test_many_senders_at_once_lose_nothing(inbox: FolderInbox, tmp_path: Path) -
             folder.mkdir()
             for j in range(5):
                 written(folder, dicom.native(texture(2), SOPInstanceUID=f"1.{i}.{j}"), f"{j}.dcm")
-            command = ["storescu", "-R", "-aet", "MODALITY", "-aec", "SEASHORE", "+sd", "127.0.0.1", str(listener.port), str(folder)]
+            command = [
+                dcmtk.program("storescu") or "storescu",
+                "-R",
+                "-aet",
+                "MODALITY",
+                "-aec",
+                "SEASHORE",
+                "+sd",
+                "127.0.0.1",
+                str(listener.port),
+                str(folder),
+            ]
             senders.append(subprocess.Popen(command))
         assert [sender.wait(60) for sender in senders] == [0] * 6
 
@@ -425,7 +438,17 @@ def test_a_sender_killed_in_the_middle_leaves_nothing(inbox: FolderInbox, tmp_pa
     made.PixelData = bytes(60 * 2**20)
     path = written(tmp_path, dicom.file_of(made))
     with listening(inbox) as listener:
-        command = ["storescu", "-R", "-aet", "MODALITY", "-aec", "SEASHORE", "127.0.0.1", str(listener.port), str(path)]
+        command = [
+            dcmtk.program("storescu") or "storescu",
+            "-R",
+            "-aet",
+            "MODALITY",
+            "-aec",
+            "SEASHORE",
+            "127.0.0.1",
+            str(listener.port),
+            str(path),
+        ]
         sender = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         wait_until(lambda: bool(inbox.parts))
         sender.kill()
