@@ -67,13 +67,13 @@ def answer(
         id=uuid.uuid4().hex,
         model=reading.model.ref,
         clip=summary,
-        quality=_with_moving_probe(quality, pooled, reading),
+        quality=_too_short_for_absence(clip, _with_moving_probe(quality, pooled, reading), pooled, reading),
         lung_sliding=LungSliding(pooled.probability, pooled.interval, verdict, pooled.wall_control),
         lung_point=_lung_point(pooled, located, reading),
         sector=located.sector.outline() if located.sector else (),
         pleura=_pleura(located, evidence, pooled, reading, summary.mm_per_px),
         windows=_windows(located, pooled, reading),
-        warnings=clip.info.warnings + _too_short_for_absence(clip, pooled, reading),
+        warnings=clip.info.warnings,
         timings=timings,
     )
 
@@ -104,13 +104,16 @@ def _with_moving_probe(quality: Quality, pooled: Pooled, reading: Reading) -> Qu
     return Quality(quality.assessable, quality.probability, (moved, *quality.reasons))
 
 
-def _too_short_for_absence(clip: Clip, pooled: Pooled, reading: Reading) -> tuple[str, ...]:
+def _too_short_for_absence(clip: Clip, quality: Quality, pooled: Pooled, reading: Reading) -> Quality:
+    """Why a low probability is no verdict; last of the reasons, for whatever else is wrong keeps it open as well."""
     if clip.info.duration_s >= MIN_ABSENCE_S or pooled.probability >= reading.model.bundle.calibration.absent_below:
-        return ()
-    return (
+        return quality
+    short = Reason(
+        ReasonCode.TOO_SHORT,
         f"Nothing slides in these {clip.info.duration_s:.1f} s, but sliding is only called absent from {MIN_ABSENCE_S:.1f} s on: "
         "a shorter clip may have caught the pause between two breaths.",
     )
+    return Quality(quality.assessable, quality.probability, (*quality.reasons, short))
 
 
 def _lung_point(pooled: Pooled, located: Located, reading: Reading) -> LungPoint:

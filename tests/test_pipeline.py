@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from service.cine.clip import Clip
 from service.cine.pooling import sigmoid
+from service.evidence import words
 from service.findings import Analysis, Arrays, PatchFinding, ReasonCode, Verdict
 from service.pipeline import Options, Progress, Rows, analyse
 from service.reading import SMOOTHGRAD_SAMPLES, Saliency
@@ -68,10 +69,14 @@ def test_in_a_clip_shorter_than_a_breath_a_low_logit_leaves_it_open_and_says_so(
     analysis, _ = read("linear_present", logit=-2.0)
 
     assert analysis.lung_sliding.verdict is Verdict.INDETERMINATE
-    assert analysis.warnings == (
-        "Nothing slides in these 2.5 s, but sliding is only called absent from 3.5 s on: "
-        "a shorter clip may have caught the pause between two breaths.",
-    )
+    assert words.headline(analysis) == "Cannot tell: the clip is too short"
+    assert [(reason.code, reason.detail) for reason in analysis.quality.reasons] == [
+        (
+            ReasonCode.TOO_SHORT,
+            "Nothing slides in these 2.5 s, but sliding is only called absent from 3.5 s on: "
+            "a shorter clip may have caught the pause between two breaths.",
+        )
+    ]
 
 
 def test_what_the_model_says_of_the_wall_is_the_wall_control() -> None:

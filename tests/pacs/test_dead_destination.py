@@ -29,9 +29,9 @@ pytestmark = [
 
 NUM_INSTANCES = 24
 WITHIN_S = 180.0
-MAX_RATIO = 1.5
-"""Of medians of 24 latencies of some tenths of a second, on a machine that does other things as well. A dead destination that held the
-living one up would cost its time limit of 30 s, or the seconds between two tries."""
+MAX_RATIO = 3.0
+"""Of medians of 24 latencies of some tenths of a second, on a machine that may do other things as well (0.95 measured at rest, 1.81 beside
+a load of 12). A dead destination that held the living one up would cost its time limit of 30 s, or the seconds between two tries."""
 
 
 @pytest.fixture
