@@ -185,10 +185,10 @@ def test_a_model_is_not_compared_with_itself(manifest: Path) -> None:
 
 def test_stopping_keeps_what_was_answered(manifest: Path) -> None:
     class Stopping(PatchlessReader):
-        def open(self, path: Path):  # type: ignore[no-untyped-def]
+        def open(self, path: Path, *, unhurried: bool = False):  # type: ignore[no-untyped-def]
             if path.name == "2.mp4":
                 raise KeyboardInterrupt
-            return super().open(path)
+            return super().open(path, unhurried=unhurried)
 
     result = run(manifest, "--jobs", "1", reader=Stopping())
 
