@@ -32,7 +32,7 @@ class DurableReporter:
 
     def offer(self, workers: Workers) -> None:
         workers.offer(TELL, self._work)
-        workers.listen(REPORTS_QUEUE, at_once=AT_ONCE)
+        workers.listen(REPORTS_QUEUE, at_once=AT_ONCE, look_every_s=2.0)
 
     def take(self, transaction: Transaction, node: Node) -> None:
         """Raises: LedgerUnavailable; the sender is then answered with a failure and asks again."""

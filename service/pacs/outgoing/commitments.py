@@ -44,7 +44,7 @@ class Commitments:
 
     def offer(self, workers: Workers) -> None:
         workers.offer(COMMIT, self._work)
-        workers.listen(COMMITMENTS_QUEUE, at_once=AT_ONCE)
+        workers.listen(COMMITMENTS_QUEUE, at_once=AT_ONCE, look_every_s=2.0)
 
     def enqueue(self, job: str, destination: str) -> None:
         id = f"{job}-{destination}-commit"
