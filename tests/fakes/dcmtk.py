@@ -11,6 +11,7 @@ import pytest
 from service.pacs.incoming.inbox import Inbox
 from service.pacs.incoming.scp import Listener
 from service.pacs.site import Receive
+from tests.fakes.inbox import ReportsAtOnce
 
 
 def program(tool: str) -> str | None:
@@ -30,7 +31,7 @@ def call(tool: str, port: int, *options: str | Path, aet: str = "MODALITY", aec:
 def listening(inbox: Inbox, **receive: object) -> Iterator[Listener]:
     """A listener on a free port that "MODALITY" may send to, whatever space the disk has."""
     settings = {"port": 0, "calling_ae_titles": ("MODALITY",), "min_free_bytes": 0, "idle_s": 10.0, **receive}
-    listener = Listener(Receive.model_validate(settings), inbox)
+    listener = Listener(Receive.model_validate(settings), inbox, ReportsAtOnce(inbox))
     listener.start()
     try:
         yield listener

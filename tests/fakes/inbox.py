@@ -1,10 +1,12 @@
-"""An inbox that is a folder: what it accepted lies there under its SOP Instance UID."""
+"""An inbox that is a folder: what it accepted lies there under its SOP Instance UID. And a reporter that tells at once."""
 
 import os
 import threading
 from pathlib import Path
 
-from service.pacs.incoming.inbox import InboxFull, Received, RefusedInstance
+from service.pacs.incoming.commitment import Transaction, report
+from service.pacs.incoming.inbox import Inbox, InboxFull, Received, RefusedInstance
+from service.pacs.site import Node
 
 
 class FolderInbox:
@@ -44,3 +46,13 @@ class FolderInbox:
 
 FULL = InboxFull("The job could not be recorded.")
 UNWANTED = RefusedInstance(0xC001, "This instance is not wanted.")
+
+
+class ReportsAtOnce:
+    """Storage Commitment answered once, from a thread, to whoever listens. The real one is durable and tries again."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    def take(self, transaction: Transaction, node: Node) -> None:
+        threading.Thread(target=report, args=(transaction, node, self._inbox), kwargs={"ae_title": "SEASHORE"}, daemon=True).start()

@@ -33,7 +33,6 @@ NO_SUCH_INSTANCE = 0x0112
 SUCCESS, NO_SUCH_ACTION, INVALID_ARGUMENT, PROCESSING_FAILURE = 0x0000, 0x0123, 0x0115, 0x0110
 """PS3.4 J.3.3.1.1 (the failure reason) and PS3.7 annex C."""
 
-RETRY_AFTER_S = (0.0, 5.0, 30.0, 120.0, 600.0)
 TIMEOUT_S = 30.0
 
 log = logging.getLogger(__name__)
@@ -127,33 +126,6 @@ def _item(reference: Reference, failure: int | None = None) -> Dataset:
     if failure is not None:
         item.FailureReason = failure
     return item
-
-
-class PromptReporter:
-    """Answers from a thread, a few times over some ten minutes; forgets when the process ends. The sender then asks again."""
-
-    def __init__(self, inbox: Inbox, ae_title: str, retry_after_s: Sequence[float] = RETRY_AFTER_S, timeout_s: float = TIMEOUT_S) -> None:
-        self._inbox, self._ae_title = inbox, ae_title
-        self._retry_after_s, self._timeout_s = retry_after_s, timeout_s
-        self._stopped = threading.Event()
-
-    def take(self, transaction: Transaction, node: Node) -> None:
-        threading.Thread(target=self._tell, args=(transaction, node), name="storage-commitment", daemon=True).start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    def _tell(self, transaction: Transaction, node: Node) -> None:
-        for wait_s in self._retry_after_s:
-            if self._stopped.wait(wait_s):
-                return
-            try:
-                report(transaction, node, self._inbox, ae_title=self._ae_title, timeout_s=self._timeout_s)
-                log.info("storage commitment: %s was told of %d instances", quoted(node.ae_title), len(transaction.references))
-                return
-            except Exception as error:  # one that is not ours is as good as a node that does not answer
-                log.warning("storage commitment: %s", error if isinstance(error, ReportFailed) else type(error).__name__)
-        log.error("storage commitment: %s was not told, and will have to ask again", quoted(node.ae_title))
 
 
 class CommitmentService:

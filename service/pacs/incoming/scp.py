@@ -25,7 +25,7 @@ from pynetdicom.sop_class import register_uid, uid_to_service_class
 from service.errors import BadSite
 from service.options import quoted
 from service.pacs.incoming.admission import UNDECIDED, Rejection, prefer_the_senders_order, rejection, unserved
-from service.pacs.incoming.commitment import PUSH_MODEL, CommitmentService, PromptReporter, Reporter
+from service.pacs.incoming.commitment import PUSH_MODEL, CommitmentService, Reporter
 from service.pacs.incoming.connections import AssociationServer, Connection, let_go
 from service.pacs.incoming.identity import CANNOT_UNDERSTAND, check_matches, read_identity, received_of
 from service.pacs.incoming.inbox import OUT_OF_RESOURCES, Inbox, Limits, Received, RefusedInstance, StoreRefused, hand_over, sweep
@@ -49,17 +49,16 @@ class Listener:
         self,
         receive: Receive,
         inbox: Inbox,
-        reporter: Reporter | None = None,
+        reporter: Reporter,
         on_report: Callable[[CommitmentReport], None] | None = None,
     ) -> None:
-        """`reporter` answers Storage Commitment requests; without one they are answered from memory, a few times.
+        """`reporter` sees to it that Storage Commitment requests are answered.
 
         `on_report` takes what archives say of the results they were asked to keep; an archive opens an association to here for that.
         """
         self._receive, self._inbox = receive, inbox
         self._on_report = on_report
-        self._prompt = PromptReporter(inbox, receive.ae_title)
-        self._commitment = CommitmentService(receive, inbox, reporter or self._prompt)
+        self._commitment = CommitmentService(receive, inbox, reporter)
         self._server: AssociationServer | None = None
 
     @property
@@ -85,7 +84,6 @@ class Listener:
         while self._server.num_established and time.monotonic() < deadline_s:
             time.sleep(0.02)
         self._server.abandon()
-        self._prompt.stop()
         self._server = None
 
     def __enter__(self) -> "Listener":

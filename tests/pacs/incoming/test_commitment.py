@@ -1,5 +1,6 @@
 """Storage Commitment: a sender is told what is held here and what is not, wherever it listens."""
 
+import re
 import socket
 import threading
 import time
@@ -16,7 +17,7 @@ from pynetdicom.association import Association
 
 from service.jobs.ledger import State, Workers
 from service.jobs.office import JobOffice
-from service.pacs.incoming.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, PromptReporter, ReportFailed, Transaction, report
+from service.pacs.incoming.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, ReportFailed, Transaction, report
 from service.pacs.incoming.commitment_reports import TELL, DurableReporter
 from service.pacs.incoming.inbox import Received
 from service.pacs.incoming.scp import Listener
@@ -26,7 +27,7 @@ from service.pacs.site import Node, Receive
 from service.settings import Settings
 from tests.fakes import orthanc
 from tests.fakes.dcmtk import listening
-from tests.fakes.inbox import FolderInbox
+from tests.fakes.inbox import FolderInbox, ReportsAtOnce
 from tests.fakes.service import WordReader, wait_until
 
 CLASS = str(STORED[0])
@@ -153,40 +154,12 @@ def test_a_sender_without_an_address_is_told_on_the_association_that_asked(inbox
 
 
 @refused_connections
-def test_a_requester_that_does_not_listen_yet_is_told_later(inbox: FolderInbox) -> None:
-    requester = Requester()
-    with requester.listening() as node:
-        pass
-    reporter = PromptReporter(inbox, "SEASHORE", retry_after_s=(0.0, *[0.1] * 50))
-    reporter.take(transaction(HELD), node)
-    assert not requester.answered.wait(0.3)
-    entity = AE("MODALITY")
-    entity.add_supported_context(PUSH_MODEL, scu_role=True, scp_role=True)
-    entity.start_server((node.address, node.port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, requester.take)])
-    try:
-        assert requester.answered.wait(10)
-    finally:
-        entity.shutdown()
-
-
-@refused_connections
-def test_a_requester_that_never_listens_is_given_up_and_the_log_says_so(inbox: FolderInbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_requester_that_does_not_listen_is_not_told(inbox: FolderInbox) -> None:
     node = Node(ae_title="MODALITY", address="127.0.0.1", port=free_port())
+    refusal = f"MODALITY at 127.0.0.1:{node.port} could not be reached, or does not take Storage Commitment."
 
-    PromptReporter(inbox, "SEASHORE", retry_after_s=(0.0, 0.0))._tell(transaction(HELD), node)
-
-    ours = [record.getMessage() for record in caplog.records if record.name.startswith("service")]
-    refusal = f"storage commitment: MODALITY at 127.0.0.1:{node.port} could not be reached, or does not take Storage Commitment."
-    assert ours == [refusal, refusal, "storage commitment: 'MODALITY' was not told, and will have to ask again"]
-
-
-def test_a_stopped_reporter_tells_nobody(inbox: FolderInbox) -> None:
-    requester = Requester()
-    with requester.listening() as node:
-        reporter = PromptReporter(inbox, "SEASHORE", retry_after_s=(0.05,))
-        reporter.stop()
-        reporter.take(transaction(HELD), node)
-        assert not requester.answered.wait(0.2)
+    with pytest.raises(ReportFailed, match=re.escape(refusal)):
+        report(transaction(HELD), node, inbox, ae_title="SEASHORE", timeout_s=5)
 
 
 def test_a_report_that_is_not_acknowledged_has_failed(inbox: FolderInbox) -> None:
@@ -225,7 +198,7 @@ def test_what_an_archive_reports_of_our_results_reaches_whoever_asked(inbox: Fol
     """The archive opens an association to the listener, on which it is the SCP."""
     reports: list[CommitmentReport] = []
     receive = Receive(port=0, calling_ae_titles=("ARCHIVE",))
-    with Listener(receive, inbox, on_report=reports.append) as listener:
+    with Listener(receive, inbox, ReportsAtOnce(inbox), on_report=reports.append) as listener:
         here = Node(ae_title="SEASHORE", address="127.0.0.1", port=listener.port)
         report(transaction(HELD, MISSING), here, inbox, ae_title="ARCHIVE", timeout_s=5)
 

@@ -28,7 +28,7 @@ from service.pacs.incoming.syntaxes import STORED, TRANSFER_SYNTAXES
 from service.pacs.site import Receive
 from tests.fakes import dcmtk, dicom
 from tests.fakes.dcmtk import call, listening, needs_dcmtk
-from tests.fakes.inbox import FULL, UNWANTED, FolderInbox
+from tests.fakes.inbox import FULL, UNWANTED, FolderInbox, ReportsAtOnce
 from tests.fakes.media import texture
 
 MULTIFRAME = STORED[0]
@@ -78,7 +78,7 @@ def test_a_port_is_listened_on_once(inbox: FolderInbox) -> None:
     with listening(inbox) as first:
         port = first.port
         with pytest.raises(BadSite) as error:
-            Listener(Receive(port=port), inbox).start()
+            Listener(Receive(port=port), inbox, ReportsAtOnce(inbox)).start()
 
     assert str(error.value) == (
         f"receive: address '127.0.0.1' with port {port} cannot be listened on: "
@@ -508,7 +508,7 @@ def test_parts_of_a_killed_process_are_swept_away_once_they_are_old(inbox: Folde
 def test_stopping_lets_an_instance_finish(inbox: FolderInbox) -> None:
     inbox.hold = True
     answers: list[int] = []
-    listener = Listener(Receive(port=0, calling_ae_titles=("MODALITY",), min_free_bytes=0), inbox)
+    listener = Listener(Receive(port=0, calling_ae_titles=("MODALITY",), min_free_bytes=0), inbox, ReportsAtOnce(inbox))
     listener.start()
     sending = threading.Thread(target=lambda: answers.append(status_of(listener.port, instance())[0]))
     sending.start()
@@ -524,7 +524,7 @@ def test_stopping_lets_an_instance_finish(inbox: FolderInbox) -> None:
 
 
 def test_stopping_does_not_wait_for_ever(inbox: FolderInbox) -> None:
-    listener = Listener(Receive(port=0, calling_ae_titles=("*",), min_free_bytes=0), inbox)
+    listener = Listener(Receive(port=0, calling_ae_titles=("*",), min_free_bytes=0), inbox, ReportsAtOnce(inbox))
     listener.start()
     with associated(listener.port) as association:
         start_s = time.monotonic()
