@@ -40,9 +40,6 @@ class Postgres:
         if os.getuid() == 0:
             for path in (self.folder, data):
                 shutil.chown(path, "postgres", "postgres")
-            for path in self.folder.parents:  # pytest's folders are closed to others
-                if path != Path("/") and path.owner() == "root" and path.is_relative_to("/tmp"):
-                    path.chmod(path.stat().st_mode | 0o011)
         self._run("initdb", "-D", str(data), "-U", "seashore", "--auth=trust", "--no-sync")
 
     def stop(self) -> None:
@@ -53,4 +50,12 @@ class Postgres:
         folder = programs()
         assert folder is not None, NOT_HERE
         user = pwd.getpwnam("postgres").pw_uid if os.getuid() == 0 else None
+        if user is not None:
+            self._open_the_way()
         subprocess.run([folder / program, *arguments], check=True, stdout=subprocess.DEVNULL, user=user, cwd="/", timeout=120)
+
+    def _open_the_way(self) -> None:
+        """pytest's folders are closed to others, and every pytest that starts closes them again."""
+        for path in self.folder.parents:
+            if path != Path("/") and path.owner() == "root" and path.is_relative_to("/tmp"):
+                path.chmod(path.stat().st_mode | 0o011)
