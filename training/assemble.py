@@ -73,25 +73,40 @@ def write(
     with tempfile.TemporaryDirectory() as scratch:
         golden = Path(scratch) / "golden.mp4"
         simulate(PRESETS[GOLDEN_PRESET], seed=GOLDEN_SEED).write(golden)
-        return write_bundle(
-            store,
-            name=experiment.name,
-            version=experiment.version,
-            model_onnx=graphs / "model.onnx",
-            saliency_onnx=graphs / "saliency.onnx",
-            golden_clip=golden,
-            golden_answer=lambda bundle: golden_answer(LoadedModel(bundle, open_exported(bundle.directory))),
-            model_card=write_card(experiment, calibration, figures, trained_on, command),
-            input_spec=experiment.spec,
-            calibration=calibration,
-            training={
-                **summary,
-                "fit": asdict(experiment.fit),
-                "recipe": dict(experiment.recipe),
-                # A figure that is not defined is NaN, which JSON does not have.
-                "figures": json.loads(json.dumps(figures), parse_constant=lambda _: None),
-            },
-        )
+        card = write_card(experiment, calibration, figures, trained_on, command)
+        return write_exported(store, experiment, graphs, golden, card, calibration, figures, summary)
+
+
+def write_exported(
+    store: Path,
+    experiment: Experiment,
+    graphs: Path,
+    golden_clip: Path,
+    model_card: str,
+    calibration: Calibration,
+    figures: Mapping[str, Any],
+    summary: Mapping[str, Any],
+) -> Bundle:
+    """A bundle of exported graphs: they answer the golden clip themselves. `summary` is said of the training beside fit and recipe."""
+    return write_bundle(
+        store,
+        name=experiment.name,
+        version=experiment.version,
+        model_onnx=graphs / "model.onnx",
+        saliency_onnx=graphs / "saliency.onnx",
+        golden_clip=golden_clip,
+        golden_answer=lambda bundle: golden_answer(LoadedModel(bundle, open_exported(bundle.directory))),
+        model_card=model_card,
+        input_spec=experiment.spec,
+        calibration=calibration,
+        training={
+            **summary,
+            "fit": asdict(experiment.fit),
+            "recipe": dict(experiment.recipe),
+            # A figure that is not defined is NaN, which JSON does not have.
+            "figures": json.loads(json.dumps(figures), parse_constant=lambda _: None),
+        },
+    )
 
 
 def read_all(clips: list[LabelledClip], engine: Engine, fitted: Fitted, seed: int) -> list[ReadClip]:

@@ -4,9 +4,9 @@ import logging
 import threading
 
 from service.errors import LedgerUnavailable, SeashoreError
-from service.jobs.ledger import Workers
 from service.jobs.nodes import Nodes
 from service.jobs.office import JobOffice, Sweeper
+from service.jobs.workers import Workers
 from service.pacs.node import PacsNode
 from service.pacs.site_file import load_site
 from service.reader import Reader

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from service.api.job_schemas import FeedbackSchema, JobProgress, JobSchema
 from service.api.negotiation import form_of, negotiate
 from service.api.openapi import JOB_DOCUMENTATION, JOB_EVENTS_DOCUMENTATION, JOB_RESULT_DOCUMENTATION, JOBS_DOCUMENTATION
 from service.api.parameters import ModelOption, RegionOption, RowsOption, SaliencyOption, ScaleOption, ScratchFolder, refuse_unknown_options
 from service.api.problems import Problem, problem_of_code
+from service.api.responses import response_of
 from service.api.room import Answered, ReadingRoom
 from service.api.upload import receive_clip
 from service.cine.sniff import is_dicom
@@ -24,8 +25,9 @@ from service.errors import JobNotDone
 from service.jobs.feedback import Feedback, keep_feedback
 from service.jobs.ledger import Entry, State
 from service.jobs.office import JobOffice
-from service.jobs.reading import READ, Asked, kept_analysis
+from service.jobs.reading import FAILED, READ, REFUSED, Asked, kept_analysis
 from service.options import parse_options
+from service.pacs.instance_work import SKIPPED
 
 EVENTS_EVERY_S = 0.3
 """How often a follower looks. A reading reports a few times a second."""
@@ -127,10 +129,7 @@ def _finished(office: JobOffice, job: str) -> _Finished | Problem:
 async def _rendered(room: ReadingRoom, clip: Path, wanted: _Finished, accept: str | None, folder: Path) -> Response:
     form = form_of(accept, lies_in_a_study=is_dicom(clip))
     answer = await room.queue.run(partial(room.render, clip, wanted.answered, wanted.asked, form, folder), caller_leaves=_never)
-    headers = {"vary": "Accept"}
-    if isinstance(answer, bytes):
-        return Response(answer, media_type=form.value, headers=headers)
-    return FileResponse(answer, media_type=form.value, headers=headers)
+    return response_of(answer, form)
 
 
 async def _never() -> None:
@@ -171,7 +170,7 @@ def _schema(office: JobOffice, entry: Entry) -> JobSchema:
     problem = _problem(entry)
     return JobSchema(
         id=entry.id,
-        state="failed" if problem else "skipped" if result.get("outcome") == "skipped" else entry.state.value,
+        state="failed" if problem else "skipped" if result.get("outcome") == SKIPPED else entry.state.value,
         progress=None if progress is None else JobProgress(share=progress[0], stage=progress[1]),
         model=entry.arguments["asked"]["model"],
         asked_at=entry.asked_at,
@@ -185,7 +184,7 @@ def _schema(office: JobOffice, entry: Entry) -> JobSchema:
 
 def _problem(entry: Entry) -> Problem | None:
     result = entry.result or {}
-    if result.get("outcome") in ("refused", "failed"):
+    if result.get("outcome") in (REFUSED, FAILED):
         return problem_of_code(result["code"], result["detail"])
     if entry.state is State.FAILED:
         return problem_of_code("internal_error", "The service stopped while it read this clip, again and again. Nothing more is tried.")

@@ -12,11 +12,12 @@ from fastapi.responses import FileResponse
 from starlette.requests import ClientDisconnect
 
 from service.api import room as reading
-from service.api.negotiation import Form, form_of, negotiate
+from service.api.negotiation import form_of, negotiate
 from service.api.openapi import PREDICT_DOCUMENTATION, READY_DOCUMENTATION
 from service.api.parameters import ModelOption, RegionOption, RowsOption, SaliencyOption, ScaleOption, ScratchFolder, refuse_unknown_options
 from service.api.problems import http_problem, problem_of, problem_response
 from service.api.queue import CallerGone
+from service.api.responses import response_of
 from service.api.room import ReadingRoom
 from service.api.schemas import AnswerSchema, ModelEntrySchema, ModelsSchema, StatusSchema
 from service.api.upload import receive_clip
@@ -116,9 +117,7 @@ async def _answer(room: ReadingRoom, request: Request, wanted: reading.Request, 
     room.metrics.observe_upload(upload.num_bytes)
     wanted = replace(wanted, form=form_of(request.headers.get("accept"), lies_in_a_study=is_dicom(upload.path)))
     answer = await room.queue.run(partial(room.answer, upload, wanted, folder), caller_leaves=partial(_caller_leaves, request))
-    if isinstance(answer, bytes):
-        return Response(answer, media_type=Form.JSON.value, headers={"vary": "Accept"})
-    return FileResponse(answer, media_type=wanted.form.value, headers={"vary": "Accept"})
+    return response_of(answer, wanted.form)
 
 
 async def _caller_leaves(request: Request) -> None:

@@ -1,6 +1,7 @@
 """Work that outlives the process: what has been taken on is finished, whatever dies in between.
 
 ledger.py    what work there is, and where it stands: DBOS over SQLite or PostgreSQL
+workers.py   the threads that do it, step by step
 nodes.py     the processes that share it
 office.py    where clips are handed in
 feedback.py  what clinicians say of an answer

@@ -6,14 +6,13 @@ clinician's own text and may say anything, so it is written here and nowhere els
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
 from service.findings import Analysis
-from service.jobs.folder import flush_to_disk
+from service.jobs.folder import append_line
 
 FEEDBACK = "feedback.jsonl"
 
@@ -46,9 +45,4 @@ def keep_feedback(data_dir: Path, job: str, clip: Path, analysis: Analysis, feed
         "opinion": feedback.opinion.value,
         "note": feedback.note,
     }
-    descriptor = os.open(data_dir / FEEDBACK, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        os.write(descriptor, (json.dumps(line, ensure_ascii=False) + "\n").encode())
-    finally:
-        os.close(descriptor)
-    flush_to_disk(data_dir / FEEDBACK)
+    append_line(data_dir / FEEDBACK, json.dumps(line, ensure_ascii=False))

@@ -90,6 +90,16 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file that is only ever added to, readable by the service alone. On the disk when this returns."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(descriptor, f"{line}\n".encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def flush_to_disk(path: Path) -> None:
     """fsync(2) of a file or a folder: of a folder, so that the names in it outlive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)

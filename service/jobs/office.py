@@ -16,8 +16,9 @@ from typing import Any
 
 from service.errors import UnknownJob
 from service.jobs.folder import JobFolder, make_folder, write_whole
-from service.jobs.ledger import Entry, Ledger, State, Workers, ledger_url, step
-from service.jobs.reading import Asked, ProgressBoard, read_job
+from service.jobs.ledger import Entry, Ledger, State, ledger_url
+from service.jobs.reading import Asked, ProgressBoard, is_our_fault, read_job
+from service.jobs.workers import Workers, step
 from service.options import quoted
 from service.reader import ModelEntry, Reader
 from service.settings import Settings
@@ -94,7 +95,7 @@ class JobOffice:
         """
         job = self.job_id(READ_CLIP, owner, sha256, asked.to_json(), self._reader.digest(entry))
         known = self.ledger.find(job)
-        if known is not None and known.state in (State.QUEUED, State.RUNNING, State.DONE) and not _has_failed(known):
+        if known is not None and known.state is not State.CANCELLED and not is_our_fault(known):
             arrived.unlink(missing_ok=True)
             return known
         if known is not None:
@@ -182,8 +183,3 @@ def _older_than(now: datetime, *folders: Path) -> Iterator[Path]:
 
 def _is_id(text: str) -> bool:
     return len(text) == 32 and all(c in "0123456789abcdef" for c in text)
-
-
-def _has_failed(entry: Entry) -> bool:
-    """Because of us: worth another try. What was refused would be refused again."""
-    return (entry.result or {}).get("outcome") == "failed"

@@ -9,6 +9,7 @@ from typing import Any
 from service.errors import OperatorError, SeashoreError
 from service.findings import Analysis
 from service.jobs.folder import ANALYSIS, JobFolder
+from service.jobs.ledger import Entry, State
 from service.jobs.record import analysis_from_json, analysis_to_json
 from service.options import parse_options
 from service.pipeline import Options
@@ -113,6 +114,11 @@ def _read(reader: Reader, job: str, clip_path: Path, asked: Asked, board: Progre
     entry = reader.find(asked.model)
     analysis, _ = reader.read(clip, entry, asked.options, lambda share, stage: board.note(job, share, stage), decode_ms=decode_ms)
     return replace(analysis, id=job)
+
+
+def is_our_fault(entry: Entry) -> bool:
+    """It was not read because of us: worth another try. What was refused would be refused again."""
+    return entry.state is State.FAILED or (entry.result or {}).get("outcome") == FAILED
 
 
 def kept_analysis(folder: JobFolder) -> Analysis | None:

@@ -8,5 +8,6 @@ objects/          the results as DICOM objects
 outgoing/         deliveries, storage commitment, fetching from archives
 desk/             what the administrator sees, and the doctor
 audit.py          who sent what, which model said what, where it went
+settle.py         pynetdicom's settings, for both directions
 node.py           all of it, started and stopped together
 """

@@ -5,13 +5,12 @@ auditor can find it in the archive. After a crash an event may stand there twice
 """
 
 import json
-import os
 import threading
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from service.jobs.folder import make_folder
+from service.jobs.folder import append_line, make_folder
 
 Fact = str | int | float | bool | None
 
@@ -45,13 +44,5 @@ class AuditTrail:
         now = datetime.now(UTC)
         line = {"at": now.isoformat(timespec="milliseconds"), "node": self._node, "event": event.value, "job": job, **facts}
         with self._lock:
-            self._append(self._folder / f"{now:%Y-%m}.{self._node}.jsonl", json.dumps(line) + "\n")
-
-    def _append(self, path: Path, line: str) -> None:
-        make_folder(self._folder)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(descriptor, line.encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            make_folder(self._folder)
+            append_line(self._folder / f"{now:%Y-%m}.{self._node}.jsonl", json.dumps(line))

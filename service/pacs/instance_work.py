@@ -13,9 +13,9 @@ from service.cine.dicom_object import text
 from service.evidence.identity import Identity
 from service.findings import Analysis
 from service.jobs.folder import ANALYSIS, JobFolder
-from service.jobs.ledger import Workers, step, wait_for
 from service.jobs.office import JobOffice
 from service.jobs.reading import FAILED, READ, Asked, kept_analysis, read_job
+from service.jobs.workers import Workers, step, step_again
 from service.pacs.audit import AuditTrail, Event
 from service.pacs.incoming.intake import INSTANCES_QUEUE, READ_INSTANCE, received_facts
 from service.pacs.incoming.screen import screen
@@ -67,13 +67,7 @@ class InstanceWork:
 
     def _read(self, job: str, asked: dict[str, Any]) -> dict[str, Any]:
         """What is our own fault is tried again before it is given up."""
-        result = step("read", self._read_once, job, asked)
-        for wait_s in RETRY_AFTER_S:
-            if result["outcome"] != FAILED:
-                break
-            wait_for("retry", wait_s)
-            result = step("read", self._read_once, job, asked)
-        return result
+        return step_again("read", self._read_once, job, asked, until=lambda said: said["outcome"] != FAILED, waits_s=RETRY_AFTER_S)
 
     def _read_once(self, job: str, asked: dict[str, Any]) -> dict[str, Any]:
         return read_job(self._reader, job, self._office.folder(job), Asked.from_json(asked), self._office.board)

@@ -3,9 +3,9 @@
 import logging
 from datetime import datetime, timedelta
 
-from service.jobs.ledger import Entry, State, Workers
 from service.jobs.office import JobOffice
-from service.jobs.reading import FAILED
+from service.jobs.reading import is_our_fault
+from service.jobs.workers import Workers
 from service.pacs.audit import AuditTrail
 from service.pacs.incoming.commitment_reports import DurableReporter
 from service.pacs.incoming.inbox import Limits
@@ -73,7 +73,7 @@ class PacsNode:
         record_ends = now - timedelta(days=self._settings.record_keep_days)
         unfinished = self.deliveries.unfinished()
         needed = {entry.arguments["job"] for entry in unfinished}
-        over = [e for e in ledger.list(work=READ_INSTANCE, ended_before=now - keep) if e.id not in needed and not _is_our_fault(e)]
+        over = [e for e in ledger.list(work=READ_INSTANCE, ended_before=now - keep) if e.id not in needed and not is_our_fault(e)]
         for entry in over:
             self._office.folder(entry.id).empty(keep=(RECEIVED,))
         old = [entry.id for entry in over if entry.ended_at is not None and entry.ended_at < record_ends]
@@ -83,7 +83,3 @@ class PacsNode:
         letters = [e.id for e in ledger.list(work=DELIVER, ended_before=record_ends) if e.id not in open_letters]
         ledger.forget(old + letters)
         return len(over)
-
-
-def _is_our_fault(entry: Entry) -> bool:
-    return entry.state is State.FAILED or (entry.result or {}).get("outcome") == FAILED

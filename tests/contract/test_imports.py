@@ -78,7 +78,6 @@ EVALUATION_MAY_IMPORT = ("service.engine", "service.loading", "service.model", "
 """What runs the exported graph, or the whole service, to judge it."""
 ALSO = {
     "training.study.failures": ("service.evidence",),
-    "training.finetune_bundle": ("service.loading", "service.model"),
     "training.finetune_cli": ("service.cli", "service.loading", "service.reader", "service.settings"),
     "training.regions": ("service.options",),
 }

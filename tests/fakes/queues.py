@@ -8,7 +8,8 @@ from tempfile import mkdtemp
 from typing import Any
 
 from service.jobs.folder import CLIP, JobFolder
-from service.jobs.ledger import Ledger, State, Workers, ledger_url
+from service.jobs.ledger import Ledger, State, ledger_url
+from service.jobs.workers import Workers
 from service.pacs.incoming.intake import READ_INSTANCE, RECEIVED
 from service.pacs.outgoing.delivery import DELIVER
 

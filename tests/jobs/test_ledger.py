@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from service.errors import EngineFailed, LedgerUnavailable
-from service.jobs import ledger as ledger_module
-from service.jobs.ledger import Entry, Ledger, State, Work, Workers, ledger_url, step, wait_for
+from service.jobs import workers as workers_module
+from service.jobs.ledger import Entry, Ledger, State, ledger_url
+from service.jobs.workers import Work, Workers, step, wait_for
 from tests.fakes.orthanc import free_port
 
 QUEUE = "queue"
@@ -125,7 +126,7 @@ def test_a_message_that_does_not_come_is_none(ledger: Ledger) -> None:
 
 
 def test_what_the_disk_cannot_do_just_now_is_tried_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "PATIENCE_S", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(workers_module, "PATIENCE_S", (0.01, 0.01, 0.01))
     failures: list[Exception] = [OSError(28, "No space left on device"), LedgerUnavailable("Not now."), EngineFailed("Lost.")]
 
     def write() -> str:
@@ -140,7 +141,7 @@ def test_what_the_disk_cannot_do_just_now_is_tried_again(ledger: Ledger, monkeyp
 
 
 def test_what_it_cannot_do_for_too_long_has_failed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "PATIENCE_S", (0.01,))
+    monkeypatch.setattr(workers_module, "PATIENCE_S", (0.01,))
     tries: list[int] = []
 
     def write() -> None:
@@ -290,7 +291,7 @@ def test_workers_cannot_start_where_nobody_answers() -> None:
 
 DEADLY = """
 import os, sys, time
-from service.jobs.ledger import Workers, step
+from service.jobs.workers import Workers, step
 workers = Workers(sys.argv[1], "node-1")
 workers.offer("work", lambda: step("read", os._exit, 9), max_deaths=2)
 workers.offer("other", lambda: {})

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from service.errors import EngineFailed, UnknownJob
-from service.jobs.ledger import Entry, State, Workers
+from service.jobs.ledger import Entry, State
 from service.jobs.office import ORPHAN_S, JobOffice, Sweeper
 from service.jobs.reading import FAILED, READ, REFUSED, Asked, kept_analysis
+from service.jobs.workers import Workers
 from service.pipeline import Options
 from service.settings import Settings
 from tests.fakes.service import MODEL, WordReader

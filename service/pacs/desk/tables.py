@@ -48,9 +48,7 @@ def dead(found: Overview) -> list[Table | Text]:
 def audit(events: Iterable[dict[str, Any]]) -> Table:
     table = Table("When (UTC)", "Event", Column("Job", no_wrap=True), Column("What", overflow="fold"), box=None)
     for event in events:
-        facts = [
-            f"{name} {value}" for name, value in event.items() if name not in ("at", "event", "job", "node") and value not in ("", None)
-        ]
+        facts = [f"{name} {value}" for name, value in event.items() if name not in TOLD_APART and value not in ("", None)]
         when = str(event["at"])[:19].replace("T", " ")
         table.add_row(when, str(event["event"]).replace("_", " "), str(event["job"])[:12], Text(", ".join(facts)))
     return table

@@ -4,8 +4,8 @@ import logging
 from dataclasses import asdict
 from typing import Any
 
-from service.jobs.ledger import Workers, step, wait_for
 from service.jobs.office import JobOffice
+from service.jobs.workers import Workers, step_again
 from service.options import quoted
 from service.pacs.incoming.commitment import ReportFailed, Transaction, report
 from service.pacs.incoming.inbox import Inbox
@@ -40,12 +40,7 @@ class DurableReporter:
         self._office.ledger.enqueue(REPORTS_QUEUE, TELL, id, {"transaction": asdict(transaction)})
 
     def _work(self, transaction: dict[str, Any]) -> dict[str, Any]:
-        because = step("tell", self._tell, transaction)
-        for wait_s in TRY_AGAIN_AFTER_S:
-            if not because:
-                break
-            wait_for("retry", wait_s)
-            because = step("tell", self._tell, transaction)
+        because = step_again("tell", self._tell, transaction, until=lambda because: not because, waits_s=TRY_AGAIN_AFTER_S)
         return {"told": not because, "because": because}
 
     def _tell(self, fields: dict[str, Any]) -> str:

@@ -6,9 +6,9 @@ from typing import Any
 
 from service.errors import OperatorError, RequestError
 from service.jobs.folder import CLIP, JobFolder
-from service.jobs.ledger import Entry, State
+from service.jobs.ledger import State
 from service.jobs.office import JobOffice
-from service.jobs.reading import FAILED, Asked
+from service.jobs.reading import Asked, is_our_fault
 from service.pacs.audit import AuditTrail, Event
 from service.pacs.incoming.inbox import InboxFull, Received
 from service.pacs.incoming.screen import screen
@@ -63,7 +63,7 @@ class Intake:
         entry = self._reader.find(None)
         job = self._job(received.sop_instance_uid, entry)
         known = self._office.ledger.find(job)
-        if known is not None and not _is_worth_another_try(known):
+        if known is not None and known.state is not State.CANCELLED and not is_our_fault(known):
             self._audit.write(Event.RECEIVED_AGAIN, job, **self._audited(received))
             return
         self._keep(self._office.folder(job), received)
@@ -107,11 +107,6 @@ class Intake:
             because = because or str(error)
             received.path.write_bytes(b"")
         return {"sop_class_uid": received.sop_class_uid, "calling_ae_title": received.calling_ae_title, "because": because}
-
-
-def _is_worth_another_try(entry: Entry) -> bool:
-    """It was given up, or not read because of us."""
-    return entry.state in (State.CANCELLED, State.FAILED) or (entry.result or {}).get("outcome") == FAILED
 
 
 def _facts(received: Received) -> dict[str, Any]:

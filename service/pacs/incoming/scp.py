@@ -11,16 +11,12 @@ pixels, cut-off pixels, a wrong frame count) is no reason to refuse it here: a s
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pynetdicom import AE, _config, evt
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
-from pynetdicom.service_class import StorageServiceClass
-from pynetdicom.sop_class import register_uid, uid_to_service_class
 
 from service.errors import BadSite
 from service.options import quoted
@@ -30,10 +26,12 @@ from service.pacs.incoming.connections import AssociationServer, Connection, let
 from service.pacs.incoming.identity import CANNOT_UNDERSTAND, check_matches, read_identity, received_of
 from service.pacs.incoming.inbox import OUT_OF_RESOURCES, Inbox, Limits, Received, RefusedInstance, StoreRefused, hand_over, sweep
 from service.pacs.incoming.pouring import PouredDataSet, PouringDimse
-from service.pacs.incoming.syntaxes import RETIRED, STORED, TRANSFER_SYNTAXES
+from service.pacs.incoming.syntaxes import STORED, TRANSFER_SYNTAXES
 from service.pacs.incoming.tls import server_context
 from service.pacs.outgoing.commitment_scu import CommitmentReport, event_report_handler
+from service.pacs.settle import settle_pynetdicom
 from service.pacs.site import Receive
+from service.telemetry import describe_bug
 
 VERIFICATION = "1.2.840.10008.1.1"
 GRACE_S = 30.0
@@ -69,7 +67,7 @@ class Listener:
 
     def start(self) -> None:
         """Returns when connections are taken. Raises: BadSite, also for a port that is taken."""
-        _settle_pynetdicom()
+        settle_pynetdicom()
         sweep(self._inbox.folder)
         self._server = self._bind()
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="dicom-listener", daemon=True).start()
@@ -134,7 +132,7 @@ class Listener:
         try:
             refused = self._refused(association)
         except Exception as bug:
-            log.error("association not admitted: %s", _where(bug))
+            log.error("association not admitted: %s", describe_bug(bug))
             refused = UNDECIDED
         if refused is not None:
             log.warning("association rejected: %s (from %s)", refused.sentence, association.requestor.address)
@@ -159,7 +157,7 @@ class Listener:
             log.warning("instance from %s refused (%04X): %s", quoted(sender), refusal.status, refusal)
             return _status(refusal.status, str(refusal))
         except Exception as bug:  # its text may quote the instance
-            log.error("instance from %s could not be recorded: %s", quoted(sender), _where(bug))
+            log.error("instance from %s could not be recorded: %s", quoted(sender), describe_bug(bug))
             return _status(OUT_OF_RESOURCES, "The instance could not be recorded here; send it again.")
         log.info("instance from %s accepted: %r", quoted(sender), received)
         return 0x0000
@@ -193,16 +191,6 @@ def _entity(receive: Receive) -> AE:
     return entity
 
 
-def _settle_pynetdicom() -> None:
-    """Always to the same values, so that it does not matter who does it when. Its loggers quote what comes in, names included."""
-    logging.getLogger("pynetdicom").propagate = False
-    logging.getLogger("pydicom").propagate = False
-    _config.LOG_HANDLER_LEVEL = "none"
-    for keyword, uid in RETIRED.items():
-        if uid_to_service_class(uid) is not StorageServiceClass:
-            register_uid(uid, keyword, StorageServiceClass)
-
-
 def _echo(event: evt.Event) -> int:
     return 0x0000
 
@@ -218,11 +206,6 @@ def _give_up(event: evt.Event) -> None:
         event.assoc.dimse.give_up()
     if event.assoc.requestor.primitive is None:
         let_go(event.assoc)
-
-
-def _where(bug: Exception) -> str:
-    frame = traceback.extract_tb(bug.__traceback__)[-1]
-    return f"{type(bug).__name__} in {frame.name} ({Path(frame.filename).name}:{frame.lineno})"
 
 
 def _status(status: int, sentence: str) -> Dataset:

@@ -10,8 +10,8 @@ from typing import Any
 from pydicom import dcmread
 
 from service.jobs.folder import JobFolder
-from service.jobs.ledger import Workers, step, wait_for
 from service.jobs.office import JobOffice
+from service.jobs.workers import Workers, step, step_again, wait_for
 from service.pacs.audit import AuditTrail, Event
 from service.pacs.incoming.identity import is_uid
 from service.pacs.outgoing.commitment_scu import CommitmentReport, Reference, new_transaction_uid, request_commitment
@@ -64,12 +64,7 @@ class Commitments:
 
     def _work(self, id: str, job: str, destination: str) -> dict[str, Any]:
         uid = step("transaction", self._begin, id)
-        asked = step("ask", self._ask, job, destination, uid)
-        for wait_s in ASK_AGAIN_AFTER_S:
-            if asked["is_asked"]:
-                break
-            wait_for("retry", wait_s)
-            asked = step("ask", self._ask, job, destination, uid)
+        asked = step_again("ask", self._ask, job, destination, uid, until=lambda said: said["is_asked"], waits_s=ASK_AGAIN_AFTER_S)
         report = {"failed": asked["failed"]} if "failed" in asked else wait_for(REPORT, WAIT_S) if asked["is_asked"] else None
         return step("note", self._note, job, destination, uid, report)
 

@@ -15,8 +15,9 @@ from random import Random
 from threading import BoundedSemaphore
 from typing import Any
 
-from service.jobs.ledger import Entry, Ledger, State, Workers, step, wait_for
+from service.jobs.ledger import Entry, Ledger, State
 from service.jobs.office import JobOffice
+from service.jobs.workers import RETRY, Workers, step, wait_for
 from service.pacs.audit import AuditTrail, Event
 from service.pacs.outgoing.commitments import Commitments
 from service.pacs.outgoing.outbox import queue_of, result_path
@@ -29,7 +30,6 @@ LINES = 4
 """To one destination: associations that an archive sees from this process at the same time."""
 WAITING = 100
 """Of one destination, deliveries that wait for their next try without holding up those behind them. Each is a thread that sleeps."""
-RETRY = "retry"
 
 
 class Stage(StrEnum):
@@ -139,11 +139,6 @@ class Deliveries:
 
 def _tried(stage: Stage, detail: str, is_refusal: bool = False) -> dict[str, Any]:
     return {"stage": stage.value, "detail": detail, "is_refusal": is_refusal}
-
-
-def letters(ledger: Ledger, limit: int | None = None) -> list[Letter]:
-    """Every delivery, the newest first."""
-    return [letter_of(entry, ledger) for entry in ledger.list(work=DELIVER, limit=limit)]
 
 
 def letter_of(entry: Entry, ledger: Ledger) -> Letter:

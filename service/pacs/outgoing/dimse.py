@@ -1,6 +1,5 @@
 """Associations that we request of other nodes: opened, kept from hanging, ended; and why one did not come about, in plain words."""
 
-import logging
 import queue
 import ssl
 import threading
@@ -10,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from pydicom.uid import UID
-from pynetdicom import AE, _config, evt
+from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
@@ -22,6 +21,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from service.pacs.outgoing.outcome import NodeFailed
 from service.pacs.outgoing.wire import Wire
+from service.pacs.settle import settle_pynetdicom
 from service.pacs.site import TLS, Node
 
 Handlers = Sequence[tuple[evt.EventType, Any]]
@@ -106,7 +106,7 @@ class _Outbox(queue.Queue[Any]):
 
 
 def _open(node: Node, contexts: Sequence[PresentationContext], ae_title: str, timeout_s: float, handlers: Handlers) -> Line:
-    _settle_pynetdicom()
+    settle_pynetdicom()
     line, entity, wire = Line(node, timeout_s), AE(ae_title), Wire(timeout_s, None if node.tls is None else client_context(node.tls, node))
     entity.acse_timeout = entity.dimse_timeout = entity.connection_timeout = timeout_s
     entity.network_timeout = None  # the wire's own limit is there instead; this one would count the time of a long object
@@ -123,15 +123,6 @@ def _open(node: Node, contexts: Sequence[PresentationContext], ae_title: str, ti
         raise _why_not(association, line, wire, ae_title, time.monotonic() - start_s)
     line.use(association)
     return line
-
-
-def _settle_pynetdicom() -> None:
-    """Always to the same values, so that it does not matter who does it when. Its loggers quote what it sends, names included."""
-    logging.getLogger("pynetdicom").propagate = False
-    logging.getLogger("pydicom").propagate = False
-    _config.LOG_HANDLER_LEVEL = "none"
-    _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False
-    _config.STORE_SEND_CHUNKED_DATASET = True
 
 
 def client_context(tls: TLS, node: Node) -> ssl.SSLContext:

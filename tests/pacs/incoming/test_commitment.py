@@ -15,8 +15,9 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 
-from service.jobs.ledger import State, Workers
+from service.jobs.ledger import State
 from service.jobs.office import JobOffice
+from service.jobs.workers import Workers
 from service.pacs.incoming.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, ReportFailed, Transaction, report
 from service.pacs.incoming.commitment_reports import TELL, DurableReporter
 from service.pacs.incoming.inbox import Received

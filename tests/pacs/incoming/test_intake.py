@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from service.jobs.ledger import State, Workers
+from service.jobs.ledger import State
 from service.jobs.office import JobOffice
+from service.jobs.workers import Workers
 from service.pacs.audit import AuditTrail
 from service.pacs.incoming.inbox import InboxFull, Received
 from service.pacs.incoming.intake import INSTANCES_QUEUE, READ_INSTANCE, Intake

@@ -10,8 +10,9 @@ import pytest
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]
 
-from service.jobs.ledger import State, Workers
+from service.jobs.ledger import State
 from service.jobs.office import JobOffice
+from service.jobs.workers import Workers
 from service.pacs.audit import AuditTrail
 from service.pacs.outgoing import commitments as commitments_module
 from service.pacs.outgoing.commitment_scu import CommitmentReport

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from pynetdicom import evt
 
-from service.jobs.ledger import Workers
+from service.jobs.ledger import Ledger
 from service.jobs.office import JobOffice
+from service.jobs.workers import Workers
 from service.pacs.audit import AuditTrail
 from service.pacs.outgoing import delivery as delivery_module
 from service.pacs.outgoing.commitments import Commitments
-from service.pacs.outgoing.delivery import LINES, Deliveries, Letter, Stage, letters, retry
+from service.pacs.outgoing.delivery import DELIVER, LINES, Deliveries, Letter, Stage, letter_of, retry
 from service.pacs.outgoing.outcome import PERMANENT_ATTEMPTS
 from service.pacs.site import Destination, Site
 from service.settings import Settings
@@ -27,6 +28,11 @@ from tests.fakes.orthanc import free_port
 from tests.fakes.service import WordReader
 
 OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0xA700, 0xC000
+
+
+def letters(ledger: Ledger) -> list[Letter]:
+    """Every delivery, the newest first."""
+    return [letter_of(entry, ledger) for entry in ledger.list(work=DELIVER)]
 
 
 @dataclass(slots=True)
