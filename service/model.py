@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from service.bundle import Bundle
-from service.engine.base import Engine
+from service.engine.turn import Device
 from service.findings import ModelRef
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A verified bundle and the engine that runs its graphs."""
+    """A verified bundle and the device that runs its graphs."""
 
     bundle: Bundle
-    engine: Engine
+    engine: Device
 
     @property
     def ref(self) -> ModelRef:

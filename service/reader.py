@@ -16,6 +16,7 @@ from typing import Generic, Protocol, TypeVar
 from service.bundle import find_bundles, resolve, stated_sha256
 from service.cine.clip import Clip
 from service.cine.decode import DEFAULT_LIMITS, open_clip
+from service.engine.turn import Lane
 from service.errors import BadBundle, OperatorError, SeashoreError
 from service.evidence.identity import Identity
 from service.evidence.one_page import write_report
@@ -79,9 +80,17 @@ class Reader(Protocol):
         ...
 
     def read(
-        self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None, *, decode_ms: float = 0.0
-    ) -> tuple[Analysis, Arrays]:
-        """`decode_ms` is what opening the clip took.
+        self,
+        clip: Clip,
+        entry: ModelEntry,
+        options: Options,
+        on_progress: Progress | None = None,
+        *,
+        decode_ms: float = 0.0,
+        lane: Lane = Lane.INTERACTIVE,
+        keeps_arrays: bool = False,
+    ) -> tuple[Analysis, Arrays | None]:
+        """`decode_ms` is what opening the clip took; the arrays are None unless `keeps_arrays`.
 
         Raises: RequestError, OperatorError; and whatever `on_progress` raises, which is how a caller stops it.
         """
@@ -205,9 +214,18 @@ class ClipReader:
         return open_clip(path, self._job_limits if unhurried else self._limits)
 
     def read(
-        self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None, *, decode_ms: float = 0.0
-    ) -> tuple[Analysis, Arrays]:
-        return analyse(clip, self._shelf.get(entry), options, on_progress=on_progress, decode_ms=decode_ms)
+        self,
+        clip: Clip,
+        entry: ModelEntry,
+        options: Options,
+        on_progress: Progress | None = None,
+        *,
+        decode_ms: float = 0.0,
+        lane: Lane = Lane.INTERACTIVE,
+        keeps_arrays: bool = False,
+    ) -> tuple[Analysis, Arrays | None]:
+        model = self._shelf.get(entry)
+        return analyse(clip, model, options, on_progress=on_progress, decode_ms=decode_ms, lane=lane, keeps_arrays=keeps_arrays)
 
     def annotate(self, clip: Clip, analysis: Analysis, out: Path) -> None:
         annotate(clip, analysis, out)

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from service.bundle import find_bundles, resolve
 from service.cine.pooling import Summary, decide, gather, pool, summarise
 from service.cine.prepare import prepare_window
+from service.engine.base import Engine
+from service.engine.batcher import Batcher
 from service.findings import Analysis, ReasonCode, Verdict
 from service.loading import load_model
 from service.model import LoadedModel
@@ -126,6 +128,11 @@ def model() -> LoadedModel:
     return load_model(resolve(STORE, None), "auto")
 
 
+def engine_of(model: LoadedModel) -> Engine:
+    assert isinstance(model.engine, Batcher)
+    return model.engine.engine
+
+
 def said(model: LoadedModel, frames: Frames) -> Analysis:
     return analyse(ArrayClip(frames, 30.0), model, Options(saliency=Saliency.NONE))[0]
 
@@ -173,7 +180,7 @@ def wall_locked(name: str, seed: int) -> Source:
 @pytest.mark.parametrize("name", SLIDING)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_shipped_bundle_never_calls_a_wall_locked_lung_present(model: LoadedModel, name: str, seed: int) -> None:
-    pooled = pool(read_evidence(wall_locked(name, seed), model.engine, model.bundle.input_spec), model.bundle.calibration)
+    pooled = pool(read_evidence(wall_locked(name, seed), engine_of(model), model.bundle.input_spec), model.bundle.calibration)
     assert pooled is not None
 
     assert decide(pooled, model.bundle.calibration, 4.0) is not Verdict.PRESENT
@@ -182,7 +189,7 @@ def test_the_shipped_bundle_never_calls_a_wall_locked_lung_present(model: Loaded
 @needs_bundle
 @pytest.mark.parametrize("name", SLIDING)
 def test_the_shipped_bundle_never_calls_faded_stills_of_a_sliding_lung_present(model: LoadedModel, name: str) -> None:
-    pooled = pool(read_evidence(locked(name), model.engine, model.bundle.input_spec), model.bundle.calibration)
+    pooled = pool(read_evidence(locked(name), engine_of(model), model.bundle.input_spec), model.bundle.calibration)
     assert pooled is not None
 
     assert decide(pooled, model.bundle.calibration, 4.0) is not Verdict.PRESENT

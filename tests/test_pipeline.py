@@ -13,6 +13,7 @@ from service.cine.clip import Clip
 from service.cine.pooling import sigmoid
 from service.evidence import words
 from service.findings import Analysis, Arrays, PatchFinding, ReasonCode, Verdict
+from service.model import LoadedModel
 from service.pipeline import Options, Progress, Rows, analyse
 from service.reading import SMOOTHGRAD_SAMPLES, Saliency
 from tests.fakes.clip import MemoryClip
@@ -34,12 +35,19 @@ def clip_of(phantom: Phantom) -> ArrayClip:
     return ArrayClip(phantom.frames, phantom.spec.fps)
 
 
+def analysed(clip: Clip, model: LoadedModel, options: Options) -> tuple[Analysis, Arrays]:
+    """With the arrays."""
+    analysis, arrays = analyse(clip, model, options, keeps_arrays=True)
+    assert arrays is not None
+    return analysis, arrays
+
+
 @cache
 def read(
     name: str, logit: float = 2.0, options: Options = PLAIN, calibration: object = MODEL_ALONE, duration_s: float = DURATION_S
 ) -> tuple[Analysis, Arrays]:
     """A preset, as a model reads it that gives every patch `logit`."""
-    return analyse(clip_of(preset_phantom(name, duration_s)), loaded_model(constant_engine(logit), calibration), options)  # type: ignore[arg-type]
+    return analysed(clip_of(preset_phantom(name, duration_s)), loaded_model(constant_engine(logit), calibration), options)  # type: ignore[arg-type]
 
 
 def patches_of(analysis: Analysis, window: int = 0) -> tuple[PatchFinding, ...]:
@@ -284,7 +292,7 @@ def spot_engine(logit: float = 0.0) -> LinearEngine:
 
 def explained(kind: Saliency) -> tuple[Analysis, Arrays, LinearEngine]:
     engine = spot_engine()
-    analysis, arrays = analyse(clip_of(preset_phantom("linear_present", DURATION_S)), loaded_model(engine), Options(saliency=kind))
+    analysis, arrays = analysed(clip_of(preset_phantom("linear_present", DURATION_S)), loaded_model(engine), Options(saliency=kind))
     return analysis, arrays, engine
 
 
@@ -392,7 +400,7 @@ def slow() -> Clip:
     ids=["black", "short", "frozen", "slow"],
 )
 def test_what_cannot_be_read_is_answered_with_the_reasons(clip: object, codes: list[ReasonCode]) -> None:
-    analysis, arrays = analyse(clip(), loaded_model(NeverAsked()), Options())  # type: ignore[operator]
+    analysis, arrays = analysed(clip(), loaded_model(NeverAsked()), Options())  # type: ignore[operator]
 
     sliding = analysis.lung_sliding
     assert (sliding.verdict, sliding.probability, sliding.interval, sliding.wall_control) == (Verdict.NOT_ASSESSABLE, None, None, None)
@@ -407,7 +415,7 @@ def test_a_clip_in_which_nothing_can_be_followed_is_not_assessable() -> None:
     first = preset_phantom("linear_present", DURATION_S).frames[0]
     noise = np.where(first > 0, speckle((75, *first.shape), grain_px=0.5), np.uint8(0))
 
-    analysis, arrays = analyse(ArrayClip(noise, 30.0), loaded_model(constant_engine(2.0)), replace(PLAIN, region=REGION))
+    analysis, arrays = analysed(ArrayClip(noise, 30.0), loaded_model(constant_engine(2.0)), replace(PLAIN, region=REGION))
 
     assert analysis.lung_sliding.verdict is Verdict.NOT_ASSESSABLE
     assert [reason.code for reason in analysis.quality.reasons] == [ReasonCode.TRACKING_LOST]
@@ -431,7 +439,9 @@ def steps_of(progress: Progress | None = None) -> list[tuple[float, str]]:
     steps: list[tuple[float, str]] = []
     clip = clip_of(preset_phantom("linear_present", DURATION_S))
     analyse(clip, loaded_model(constant_engine(2.0)), PLAIN, on_progress=progress or (lambda share, stage: steps.append((share, stage))))
-    return steps
+    return [
+        step for step, before in zip(steps, [None, *steps], strict=False) if step != before
+    ]  # said again while the device is waited for
 
 
 def test_progress_runs_from_nothing_to_all() -> None:

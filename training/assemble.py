@@ -12,6 +12,7 @@ import numpy as np
 from service.bundle import Bundle, write_bundle
 from service.cine.pooling import Calibration
 from service.engine.base import Engine
+from service.engine.batcher import Batcher
 from service.engine.select import open_engine
 from service.loading import golden_answer
 from service.manifest import LabelledClip
@@ -95,7 +96,7 @@ def write_exported(
         model_onnx=graphs / "model.onnx",
         saliency_onnx=graphs / "saliency.onnx",
         golden_clip=golden_clip,
-        golden_answer=lambda bundle: golden_answer(LoadedModel(bundle, open_exported(bundle.directory))),
+        golden_answer=lambda bundle: golden_answer(LoadedModel(bundle, Batcher(open_exported(bundle.directory)))),
         model_card=model_card,
         input_spec=experiment.spec,
         calibration=calibration,

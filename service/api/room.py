@@ -131,7 +131,10 @@ class ReadingRoom:
         recent = self.recent.get(upload, request) if request.form in DRAWN else None
         if recent is not None:
             return self._drawn(upload.path, clip, recent, request.form, folder)
-        analysis, arrays = self.reader.read(clip, request.entry, request.options, stop.check, decode_ms=decode_ms)
+        keeps_arrays = request.form is Form.ARRAYS
+        analysis, arrays = self.reader.read(
+            clip, request.entry, request.options, stop.check, decode_ms=decode_ms, keeps_arrays=keeps_arrays
+        )
         self.metrics.observe_analysis(analysis)
         answered = Answered(analysis, datetime.now().astimezone())
         self.recent.put(upload, request, answered)
@@ -149,7 +152,7 @@ class ReadingRoom:
             return answer_of(answered.analysis).model_dump_json().encode()
         clip = self.reader.open(clip_path, unhurried=True)
         if form is Form.ARRAYS:
-            _, arrays = self.reader.read(clip, self.reader.find(asked.model), asked.options, stop.check)
+            _, arrays = self.reader.read(clip, self.reader.find(asked.model), asked.options, stop.check, keeps_arrays=True)
             return write_npz(answered.analysis, arrays, folder / "arrays.npz")
         return self._drawn(clip_path, clip, answered, form, folder)
 
@@ -173,8 +176,9 @@ def write_structured_report(source: Path, analysis: Analysis, at: datetime, out:
     return out
 
 
-def write_npz(analysis: Analysis, arrays: Arrays, out: Path) -> Path:
+def write_npz(analysis: Analysis, arrays: Arrays | None, out: Path) -> Path:
     """Everything the model saw and said, as named arrays; `answer` is the JSON answer, `gradients` only with saliency."""
+    assert arrays is not None, "they were asked for"
     named: dict[str, NDArray[Any]] = {
         "patches": arrays.patches,
         "logits": arrays.logits,

@@ -1,1 +1,1 @@
-"""Running a bundle's graphs: `select.open_engine` picks the engine, `base.Engine` is what the rest of the service knows of it."""
+"""Running a bundle's graphs: `select.open_engine` picks the engine, `batcher.Batcher` fills its batches from many clips."""

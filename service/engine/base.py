@@ -4,9 +4,12 @@ import math
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +24,30 @@ Figures = list[NDArray[np.float32]]
 """A graph's outputs, each (N, ...)."""
 
 
-class Engine(Protocol):
-    """Runs one bundle's graphs on one device. Any number of patches a call; batching is the engine's business.
+class Task(Enum):
+    """Which graph a patch goes through."""
 
-    May be called from several threads at once.
+    CLASSIFY = "classify"
+    """`model.onnx`: the logit."""
+    EXPLAIN = "explain"
+    """`saliency.onnx`: the logit and its gradient."""
+
+
+class Engine(Protocol):
+    """Runs one bundle's graphs on one device, any number of patches a call.
+
+    May be called from several threads at once; `streams` calls get on side by side, more wait for each other.
+    `service.engine.batcher` fills its batches from many clips.
     """
+
+    @property
+    def streams(self) -> int:
+        """Batches it runs at the same time. At least 1."""
+        ...
+
+    def buckets(self, task: Task) -> tuple[int, ...]:
+        """Batch sizes it is made for, descending, ending in 1."""
+        ...
 
     @property
     def device(self) -> str:
@@ -48,7 +70,7 @@ class Engine(Protocol):
 
 
 class Graph(Protocol):
-    """One opened graph. `run` is called by one thread at a time."""
+    """One opened graph. `run` is called by as many threads at a time as the engine has streams."""
 
     @property
     def patch_shape(self) -> PatchShape: ...
@@ -56,13 +78,45 @@ class Graph(Protocol):
     def run(self, batch: Grey) -> Figures: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The cores an engine may use, and into how many streams they are parted."""
+
+    cores: int
+    streams: int
+
+    @property
+    def cores_a_stream(self) -> int:
+        return max(1, self.cores // self.streams)
+
+    @classmethod
+    def alone(cls) -> "Share":
+        """One batch at a time on all cores: for whoever asks from one thread (training, evaluation, export)."""
+        return cls(available_cores(), 1)
+
+    @classmethod
+    def shared(cls) -> "Share":
+        """A stream for each core: for the batcher.
+
+        Threads of one stream wait for each other after every layer, and for whoever decodes a clip on the core of one of them.
+        With two streams of one thread two cores did 605 patches a second in batches of 4; one stream of two threads did 557 in
+        batches of 16, its best.
+        """
+        cores = available_cores()
+        return cls(cores, min(cores, MAX_STREAMS))
+
+
+MAX_STREAMS = 32
+"""Each keeps its own activations, up to 200 MB in the saliency graph."""
+
+
 class GraphEngine(ABC):
-    """An `Engine` over a runtime that opens ONNX files: batches, locking, errors. A runtime says how a file is opened.
+    """An `Engine` over a runtime that opens ONNX files: batches, streams, errors. A runtime says how a file is opened.
 
     `model.onnx` is opened at once, so that a broken one is found at start; `saliency.onnx` with `warm_up` or the first call that needs it.
 
     Calls are cut into a few batch sizes, because runtimes plan memory and choose kernels anew for each size they have not
-    seen, and `warm_up` has shown them all of these. On a CPU a batch of 16 is as fast a patch as one of 104 (measured).
+    seen, and `warm_up` has shown them all of these.
     """
 
     runtime: str
@@ -72,8 +126,10 @@ class GraphEngine(ABC):
     batch_cells = 2_000_000
     """Most pixels in a batch of more than one: the saliency graph keeps every activation, at width 64 some 400 bytes a pixel."""
 
-    def __init__(self, model_onnx: Path, saliency_onnx: Path) -> None:
-        self._lock = threading.Lock()  # a batch keeps all cores, or the GPU, busy: two at a time are no faster and take twice the memory
+    def __init__(self, model_onnx: Path, saliency_onnx: Path, *, streams: int = 1) -> None:
+        self._streams = streams
+        self._opening = threading.Lock()
+        self._places = threading.BoundedSemaphore(streams)  # more at a time are no faster and take more memory
         self._saliency_onnx = saliency_onnx
         self._model = self._opened(model_onnx)
         self._saliency: Graph | None = None
@@ -82,20 +138,28 @@ class GraphEngine(ABC):
     @abstractmethod
     def device(self) -> str: ...
 
+    @property
+    def streams(self) -> int:
+        return self._streams
+
+    def buckets(self, task: Task) -> tuple[int, ...]:
+        return self._sizes(self._graph(task))
+
     @abstractmethod
     def _open(self, path: Path) -> Graph:
         """May raise whatever the runtime raises."""
 
     def logits(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self._check(self._model, patches, np.uint8)
+        graph = self._graph(Task.CLASSIFY)
+        self._check(graph, patches, np.uint8)
         patches = np.ascontiguousarray(patches)
         logits = np.empty(len(patches), np.float32)
-        for part in batches(len(patches), self._sizes(self._model)):
-            (logits[part],) = self._run(self._model, patches[part])
+        for part in batches(len(patches), self._sizes(graph)):
+            (logits[part],) = self._run(graph, patches[part])
         return logits
 
     def logits_and_gradients(self, pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        graph = self._saliency_graph()
+        graph = self._graph(Task.EXPLAIN)
         self._check(graph, pixels, np.float32)
         pixels = np.ascontiguousarray(pixels)
         logits, gradients = np.empty(len(pixels), np.float32), np.empty(pixels.shape, np.float32)
@@ -104,14 +168,24 @@ class GraphEngine(ABC):
         return logits, gradients
 
     def warm_up(self, patch_shape: PatchShape) -> None:
-        """Open what is not open and run both graphs once with every batch size. Raises: EngineFailed, also when the graphs
-        do not take patches of (C, T, h, w)."""
-        for size in self._sizes(self._model):
-            self.logits(np.zeros((size, *patch_shape), np.uint8))
-            self.logits_and_gradients(np.zeros((size, *patch_shape), np.float32))
+        """Open what is not open and run both graphs once with every batch size, on every stream.
 
-    def _saliency_graph(self) -> Graph:
-        with self._lock:
+        Raises: EngineFailed, also when the graphs do not take patches of (C, T, h, w).
+        """
+        with ThreadPoolExecutor(self.streams) as threads:
+            for size in self.buckets(Task.CLASSIFY):
+                self._on_all(threads, self.logits, np.zeros((size, *patch_shape), np.uint8))
+            for size in self.buckets(Task.EXPLAIN):
+                self._on_all(threads, self.logits_and_gradients, np.zeros((size, *patch_shape), np.float32))
+
+    def _on_all(self, threads: ThreadPoolExecutor, run: Callable[[Any], object], batch: Grey) -> None:
+        for running in [threads.submit(run, batch) for _ in range(self.streams)]:
+            running.result()
+
+    def _graph(self, task: Task) -> Graph:
+        if task is Task.CLASSIFY:
+            return self._model
+        with self._opening:
             if self._saliency is None:
                 self._saliency = self._opened(self._saliency_onnx)
             return self._saliency
@@ -129,7 +203,7 @@ class GraphEngine(ABC):
 
     def _run(self, graph: Graph, batch: Grey) -> Figures:
         try:
-            with self._lock:
+            with self._places:
                 figures = graph.run(batch)
         except Exception as error:
             raise EngineFailed(f"{self.runtime} failed while it ran the model.", log_detail=repr(error)) from error

@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from service.engine.base import Figures, GraphEngine, Grey, PatchShape, available_cores
+from service.engine.base import Figures, GraphEngine, Grey, PatchShape, Share
 from service.errors import EngineFailed
 
 ConvSearch = Literal["HEURISTIC", "EXHAUSTIVE", "DEFAULT"]
@@ -23,10 +23,10 @@ class OnnxEngine(GraphEngine):
         cuda: bool,
         gpu: int = 0,
         conv_search: ConvSearch = "HEURISTIC",
-        threads: int | None = None,
+        share: Share | None = None,
     ) -> None:
-        """`cuda`: on the GPU of that number, or EngineFailed; there is no silent way back to the CPU.
-        `threads` (CPU) is the cores this process may use unless it is given."""
+        """`cuda`: on the GPU of that number, or EngineFailed; there is no silent way back to the CPU. `share` is of the CPU's cores."""
+        share = share or Share.alone()
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when the library loads; it reports to Microsoft otherwise
         try:
             onnxruntime = import_module("onnxruntime")
@@ -35,13 +35,13 @@ class OnnxEngine(GraphEngine):
         self._ort: Any = onnxruntime
         self._cuda = cuda
         self._gpu = gpu
-        self._threads = threads or available_cores()
+        self._threads = share.cores_a_stream
         self._conv_search = conv_search
         if cuda:
             self.sizes = (64, *self.sizes)
             self.batch_cells = 8_000_000
             self._prepare_cuda()
-        super().__init__(model_onnx, saliency_onnx)
+        super().__init__(model_onnx, saliency_onnx, streams=1 if cuda else share.streams)
 
     @property
     def device(self) -> str:

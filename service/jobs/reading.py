@@ -3,16 +3,18 @@
 import logging
 import threading
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from service.engine.turn import Lane
 from service.errors import OperatorError, SeashoreError
 from service.findings import Analysis
 from service.jobs.folder import ANALYSIS, JobFolder
 from service.jobs.ledger import Entry, State
 from service.jobs.record import analysis_from_json, analysis_to_json
 from service.options import parse_options
-from service.pipeline import Options
+from service.pipeline import Options, Progress
 from service.reader import Reader, open_timed
 from service.telemetry import describe_bug
 
@@ -112,7 +114,8 @@ def read_job(reader: Reader, job: str, folder: JobFolder, asked: Asked, board: P
 def _read(reader: Reader, job: str, clip_path: Path, asked: Asked, board: ProgressBoard) -> Analysis:
     clip, decode_ms = open_timed(reader, clip_path, unhurried=True)
     entry = reader.find(asked.model)
-    analysis, _ = reader.read(clip, entry, asked.options, lambda share, stage: board.note(job, share, stage), decode_ms=decode_ms)
+    note: Progress = partial(board.note, job)
+    analysis, _ = reader.read(clip, entry, asked.options, note, decode_ms=decode_ms, lane=Lane.BACKGROUND)
     return replace(analysis, id=job)
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from service.cine.clip import Clip
+from service.engine.turn import Lane
 from service.findings import Analysis, Arrays, ReasonCode, Verdict
 from service.manifest import Label, LabelledClip
 from service.pipeline import Options, Progress
@@ -19,8 +20,16 @@ class PatchlessReader(WordReader):
     """Its answers are drawn quickly: the patches of a 640x480 answer on the fake clip of 64x48 take seconds to lay out."""
 
     def read(
-        self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None, *, decode_ms: float = 0.0
-    ) -> tuple[Analysis, Arrays]:
+        self,
+        clip: Clip,
+        entry: ModelEntry,
+        options: Options,
+        on_progress: Progress | None = None,
+        *,
+        decode_ms: float = 0.0,
+        lane: Lane = Lane.INTERACTIVE,
+        keeps_arrays: bool = False,
+    ) -> tuple[Analysis, Arrays | None]:
         analysis, arrays = super().read(clip, entry, options, on_progress, decode_ms=decode_ms)
         return replace(analysis, windows=()), arrays
 

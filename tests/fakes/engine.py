@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from service.engine.base import Task
+
 
 class LinearEngine:
     """logit = bias + sum(weights * pixels); the gradient is `weights` (C, T, h, w) whatever the pixels.
@@ -11,11 +13,15 @@ class LinearEngine:
     """
 
     device = "cpu (fake)"
+    streams = 1
 
     def __init__(self, weights: NDArray[np.float32], bias: float = 0.0) -> None:
         self.weights = weights.astype(np.float32)
         self.bias = bias
         self.batch_sizes: list[int] = []
+
+    def buckets(self, task: Task) -> tuple[int, ...]:
+        return 16, 8, 4, 2, 1
 
     def logits(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self._logits(patches.astype(np.float32))

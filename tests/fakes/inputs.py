@@ -13,6 +13,7 @@ from service.cine.pooling import Calibration
 from service.cine.spec import InputSpec
 from service.cine.strip import StripGrid
 from service.engine.base import Engine
+from service.engine.batcher import Batcher
 from service.model import LoadedModel
 from tests.fakes.engine import LinearEngine
 
@@ -61,7 +62,7 @@ def flat_grid(
 def loaded_model(engine: Engine, calibration: Calibration = MODEL_ALONE, spec: InputSpec = SPEC) -> LoadedModel:
     """An opened bundle without files: `analyse` needs none."""
     bundle = Bundle("linear", "0.0.1", Path("nowhere"), "0" * 64, spec, calibration, "2026-01-01T00:00:00+00:00", {})
-    return LoadedModel(bundle, engine)
+    return LoadedModel(bundle, Batcher(engine))
 
 
 def constant_engine(logit: float, spec: InputSpec = SPEC) -> LinearEngine:

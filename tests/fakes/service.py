@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from service.api.app import create_app
 from service.cine.clip import Clip, ClipInfo
+from service.engine.turn import Lane
 from service.errors import BadBundle, SeashoreError, UnknownModel
 from service.evidence.identity import Identity
 from service.findings import Analysis, Arrays, Verdict
@@ -87,8 +88,16 @@ class WordReader:
             return WordClip(file.read(40).decode("latin-1"))
 
     def read(
-        self, clip: Clip, entry: ModelEntry, options: Options, on_progress: Progress | None = None, *, decode_ms: float = 0.0
-    ) -> tuple[Analysis, Arrays]:
+        self,
+        clip: Clip,
+        entry: ModelEntry,
+        options: Options,
+        on_progress: Progress | None = None,
+        *,
+        decode_ms: float = 0.0,
+        lane: Lane = Lane.INTERACTIVE,
+        keeps_arrays: bool = False,
+    ) -> tuple[Analysis, Arrays | None]:
         assert isinstance(clip, WordClip)
         self.read_options.append(options)
         if clip.word == "bug":

@@ -14,7 +14,7 @@ from service.cine.locate import locate
 from service.cine.pooling import Calibration, Evidence, decide, pool
 from service.cine.quality import judge_clip, judge_location
 from service.cine.spec import InputSpec
-from service.engine.base import Engine
+from service.engine.base import Engine, Share
 from service.engine.openvino import OpenVinoEngine
 from service.findings import Verdict
 from training.controls import Seen, see
@@ -89,7 +89,7 @@ class Judge:
 def open_judge(bundle: Path) -> Judge:
     """On one thread: several of them run side by side. Raises: BadBundle, EngineFailed."""
     opened = read_bundle(bundle)
-    engine = OpenVinoEngine(opened.model_onnx, opened.saliency_onnx, threads=1)
+    engine = OpenVinoEngine(opened.model_onnx, opened.saliency_onnx, share=Share(1, 1))
     return Judge(engine, opened.input_spec, opened.calibration)
 
 
