@@ -224,9 +224,11 @@ def best_path(score: FloatArray) -> NDArray[np.intp]:
     costs = STEP_COST * np.abs(np.arange(-MAX_STEP, MAX_STEP + 1, dtype=np.float32))
     total = score[:, 0].copy()
     choice = np.zeros(score.shape, np.intp)
+    padded = np.full(len(total) + 2 * MAX_STEP, -np.inf, np.float32)
+    reach = np.lib.stride_tricks.sliding_window_view(padded, len(total))
     for beam in range(1, score.shape[1]):
-        padded = np.pad(total, MAX_STEP, constant_values=-np.inf)
-        moves = np.stack([padded[step : step + len(total)] for step in range(2 * MAX_STEP + 1)]) - costs[:, None]
+        padded[MAX_STEP:-MAX_STEP] = total
+        moves = reach - costs[:, None]
         best = moves.argmax(axis=0)
         choice[:, beam] = best - MAX_STEP
         total = moves[best, np.arange(len(total))] + score[:, beam]

@@ -121,8 +121,8 @@ def _echo_mask(overview: Overview, region: EchoRegion | None) -> NDArray[np.bool
         return np.zeros(candidate.shape, np.bool_)
     sizes = stats[1:, cv2.CC_STAT_AREA]
     # A dark fan falls apart into beams and far echoes: keep every piece of some size.
-    kept = 1 + np.flatnonzero(sizes > 0.08 * sizes.max())
-    return np.asarray(np.isin(labels, kept))
+    is_kept = np.concatenate([[False], sizes > 0.08 * sizes.max()])
+    return np.asarray(is_kept[labels], dtype=np.bool_)
 
 
 def _closed(image: cv2.typing.MatLike, disc: NDArray[np.uint8]) -> cv2.typing.MatLike:
@@ -139,8 +139,12 @@ def _disc(diameter: float) -> NDArray[np.uint8]:
 
 def _hull(mask: NDArray[np.bool_]) -> FloatArray:
     """Corners of the mask's convex hull, slightly simplified, (n, 2)."""
-    ys, xs = np.nonzero(mask)
-    hull = cv2.convexHull(np.stack([xs, ys], axis=1).astype(np.int32))
+    rows = np.flatnonzero(mask.any(axis=1))
+    # The outermost pixels of each row have the same hull as all of them, in a twentieth of the time.
+    first = mask[rows].argmax(axis=1)
+    last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
+    outermost = np.concatenate([np.stack([xs, rows], axis=1) for xs in (first, last)])
+    hull = cv2.convexHull(outermost.astype(np.int32))
     return np.asarray(cv2.approxPolyDP(hull, 0.008 * max(mask.shape), closed=True)[:, 0, :], dtype=np.float64)
 
 

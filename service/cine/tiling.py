@@ -132,6 +132,8 @@ def cut(strip: NDArray[np.uint8], zero_row: int, plan: Plan, paths: NDArray[np.f
     window's middle, and is followed where the spec says stabilised.
     """
     out = np.empty((len(plan.patches), *spec.patch_shape), np.uint8)
+    followed: dict[tuple[int, int, int], NDArray[np.uint8]] = {}
+    """The rows of a column are held against one and the same wall: a third of all squares."""
     for n, patch in enumerate(plan.patches):
         path = paths[:, patch.reference] if spec.stabilised else np.zeros((len(strip), 2), np.float32)
         for c, band in enumerate(spec.bands):
@@ -139,7 +141,12 @@ def cut(strip: NDArray[np.uint8], zero_row: int, plan: Plan, paths: NDArray[np.f
                 x0, y0 = plan.columns[patch.column].x0, patch.y0
             else:
                 x0, y0 = plan.columns[patch.reference].x0, -spec.wall_gap_px - spec.patch_px
-            _follow(strip, x0, y0 + zero_row, path, out[n, c])
+            square = x0, y0, patch.reference
+            if square in followed:
+                out[n, c] = followed[square]
+            else:
+                followed[square] = out[n, c]
+                _follow(strip, x0, y0 + zero_row, path, out[n, c])
     return out
 
 
@@ -147,5 +154,5 @@ def _follow(strip: NDArray[np.uint8], x0: int, y0: int, path: NDArray[np.float32
     """Fill `out` (T, h, w) with the square at (x0, y0) moved along `path`; beyond the strip its edge repeats."""
     size = out.shape[2], out.shape[1]
     middle = np.array([x0 + (size[0] - 1) / 2, y0 + (size[1] - 1) / 2], np.float32)
-    for t, centre in enumerate(middle + path):
-        out[t] = cv2.getRectSubPix(strip[t], size, (float(centre[0]), float(centre[1])))
+    for frame, centre, square in zip(strip, (middle + path).tolist(), out, strict=True):
+        cv2.getRectSubPix(frame, size, centre, square)
