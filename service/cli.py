@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
 from ipaddress import ip_address
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -26,14 +28,13 @@ from service.findings import Analysis, ClipSummary
 from service.options import parse_options
 from service.pacs_cli import add_pacs
 from service.pipeline import Options
-from service.reader import ClipReader, ModelEntry, Reader, open_timed
+from service.reader import ClipReader, Reader, open_timed
 from service.settings import Settings
+from service.shelf import ModelEntry
 from service.validate_cli import add_validate
 
 COMMANDS_GROUP = "seashore.commands"
 EXIT_SOME_FAILED, EXIT_USAGE = 1, 2
-SHUTDOWN_S = 8
-"""How long a stopping service lets its callers finish: less than the 10 s after which Docker kills it."""
 
 EPILOG_PREDICT = """
 Examples:
@@ -226,15 +227,23 @@ def _serve(settings: Settings, reader: Reader) -> None:
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if not _is_loopback(settings.host):
         logging.getLogger(__name__).warning("Listening on %s without keys: whoever reaches it can use the service.", settings.host)
-    uvicorn.run(
-        create_app(settings, reader),
+    app = create_app(settings, reader)
+    config = uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         log_level=settings.log_level,
         access_log=False,  # it would repeat whatever a caller puts into the address; `predict: ok in 0.41 s` is logged instead
         server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_S,
+        timeout_graceful_shutdown=math.ceil(settings.drain_s) + 1,  # what is cut off after that hears nothing at all
     )
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            getattr(app.state, "drain", lambda: None)()  # absent while it starts
+            super().handle_exit(sig, frame)
+
+    Server(config).run()
 
 
 def _is_loopback(host: str) -> bool:

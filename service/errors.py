@@ -26,6 +26,7 @@
     |
     +-- BusyError                    the caller can fix it by waiting
     |   +-- Overloaded               overloaded
+    |   +-- Stopping                 stopping              the service is about to end
     |   +-- DeadlineExceeded         deadline_exceeded
     |
     +-- OperatorError                only whoever runs the service can fix it
@@ -120,11 +121,19 @@ class NoSuchClips(RequestError):
 
 
 class BusyError(SeashoreError):
-    """The caller can fix it by waiting."""
+    """The caller can fix it by waiting: `retry_after_s`, where it is known how long."""
+
+    def __init__(self, message: str, *, retry_after_s: int | None = None, log_detail: str = "") -> None:
+        super().__init__(message, log_detail=log_detail)
+        self.retry_after_s = retry_after_s
 
 
 class Overloaded(BusyError):
     code = "overloaded"
+
+
+class Stopping(BusyError):
+    code = "stopping"
 
 
 class DeadlineExceeded(BusyError):

@@ -5,19 +5,16 @@ answer behind the same seam.
 """
 
 import logging
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
-from service.bundle import find_bundles, resolve, stated_sha256
 from service.cine.clip import Clip
 from service.cine.decode import DEFAULT_LIMITS, open_clip
 from service.engine.turn import Lane
-from service.errors import BadBundle, OperatorError, SeashoreError
+from service.errors import SeashoreError
 from service.evidence.identity import Identity
 from service.evidence.one_page import write_report
 from service.evidence.overlay import annotate
@@ -27,23 +24,7 @@ from service.loading import load_model
 from service.model import LoadedModel
 from service.pipeline import Options, Progress, analyse
 from service.settings import Settings
-
-Loaded = TypeVar("Loaded")
-
-OPERATORS_HINT = "SEASHORE_MODEL_STORE says where the store is, SEASHORE_DEFAULT_MODEL which model is read when none is named."
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEntry:
-    """One bundle of the store."""
-
-    name: str
-    version: str
-    is_default: bool
-    is_loaded: bool
-
-    def __str__(self) -> str:
-        return f"{self.name}:{self.version}"
+from service.shelf import ModelEntry, ModelShelf
 
 
 def open_timed(reader: "Reader", path: Path, *, unhurried: bool = False) -> tuple[Clip, float]:
@@ -70,6 +51,10 @@ class Reader(Protocol):
 
     def load(self, entry: ModelEntry) -> None:
         """Have a bundle verified, its golden clip checked and its engine warm. Raises: OperatorError."""
+        ...
+
+    def reload(self) -> ModelEntry:
+        """Load the store's newest default beside the present one, and have it take its place. Raises: OperatorError, and it stays."""
         ...
 
     def open(self, path: Path, *, unhurried: bool = False) -> Clip:
@@ -114,71 +99,6 @@ class Reader(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Place(Generic[Loaded]):
-    """Where one bundle stands once somebody has asked for it. A bundle that failed once is not tried again."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    loaded: Loaded | None = None
-    error: OperatorError | None = None
-
-
-class ModelShelf(Generic[Loaded]):
-    """The bundles of a store, each loaded once, when it is first needed."""
-
-    def __init__(self, store: Path, default: str | None, load: Callable[[Path], Loaded]) -> None:
-        self._store = store
-        self._default = default
-        self._load = load
-        self._lock = threading.Lock()
-        self._places: dict[Path, _Place[Loaded]] = {}
-
-    def entries(self) -> tuple[ModelEntry, ...]:
-        """Every bundle, by name, the newest version first."""
-        return tuple(self._entry(self._store / name / version) for name, version in find_bundles(self._store))
-
-    def find(self, model: str | None) -> ModelEntry:
-        """Raises: UnknownModel; BadBundle when the store is empty, or none is named and no default can be told."""
-        try:
-            return self._entry(resolve(self._store, model, default=self._default))
-        except BadBundle as error:
-            raise BadBundle(str(error), log_detail=OPERATORS_HINT) from None
-
-    def digest(self, entry: ModelEntry) -> str:
-        """Raises: BadBundle."""
-        return stated_sha256(self._folder(entry))
-
-    def get(self, entry: ModelEntry) -> Loaded:
-        """Blocks while the bundle is being loaded, here or in another thread. Raises: OperatorError."""
-        folder = self._folder(entry)
-        with self._lock:
-            place = self._places.setdefault(folder, _Place())
-        with place.lock:
-            if place.error is not None:
-                raise type(place.error)(str(place.error), log_detail=place.error.log_detail)
-            if place.loaded is None:
-                try:
-                    place.loaded = self._load(folder)
-                except OperatorError as error:
-                    place.error = error
-                    raise
-            return place.loaded
-
-    def _folder(self, entry: ModelEntry) -> Path:
-        return self._store / entry.name / entry.version
-
-    def _entry(self, folder: Path) -> ModelEntry:
-        place = self._places.get(folder)
-        is_loaded = place is not None and place.loaded is not None
-        return ModelEntry(folder.parent.name, folder.name, is_default=folder == self._preferred(), is_loaded=is_loaded)
-
-    def _preferred(self) -> Path | None:
-        try:
-            return resolve(self._store, None, default=self._default)
-        except BadBundle:
-            return None
-
-
 class ClipReader:
     """The real reader: decodes, analyses and draws, with the models of a store on one device."""
 
@@ -209,6 +129,9 @@ class ClipReader:
 
     def load(self, entry: ModelEntry) -> None:
         self._shelf.get(entry)
+
+    def reload(self) -> ModelEntry:
+        return self._shelf.reload()
 
     def open(self, path: Path, *, unhurried: bool = False) -> Clip:
         return open_clip(path, self._job_limits if unhurried else self._limits)

@@ -27,7 +27,8 @@ class Saliency(StrEnum):
     SMOOTHGRAD = "smoothgrad"
 
 
-SMOOTHGRAD_SAMPLES = 8
+SMOOTHGRAD_SAMPLES = 25
+"""At most: a patch whose map has settled gets no more."""
 SMOOTHGRAD_NOISE_GREY_LEVELS = 8.0
 SMOOTHGRAD_SEED = 0
 
@@ -62,9 +63,6 @@ class DeviceWait:
         answer = asked.result()
         self.device_s[task] += answer.device_s
         return answer
-
-    def logits(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return self.get(Task.CLASSIFY, self._turn.ask(Task.CLASSIFY, patches)).logits
 
     def logits_and_gradients(self, pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         answer = self.get(Task.EXPLAIN, self._turn.ask(Task.EXPLAIN, pixels))
@@ -167,7 +165,7 @@ class Reading:
             samples=SMOOTHGRAD_SAMPLES,
             noise_grey_levels=SMOOTHGRAD_NOISE_GREY_LEVELS,
             seed=SMOOTHGRAD_SEED,
-        )[1]
+        )
 
     def _keep_gradients(self, gradients: NDArray[np.float32] | None) -> None:
         """Pooled at once: a clip of ten minutes has gigabytes of them.

@@ -41,7 +41,13 @@ class Settings(BaseSettings):
     deadline_s: float = Field(default=60.0, gt=0, description="Longest a request waits for its answer once its clip is here, in seconds.")
     upload_deadline_s: float = Field(default=300.0, gt=0, description="Longest a clip may take to arrive, in seconds.")
     max_concurrent: int = Field(default=2, ge=1, description="Clips read at the same time.")
-    max_queued: int = Field(default=16, ge=0, description="Clips that may wait for their turn; one more is answered 429.")
+    max_wait_s: float = Field(
+        default=20.0, ge=0, description="Longest wait for a turn that is put up with, in seconds of work; above it a clip is answered 429."
+    )
+    max_queued: int = Field(default=64, ge=0, description="Clips that may wait for their turn, however short; one more is answered 429.")
+    drain_s: float = Field(
+        default=8.0, ge=0, description="How long clips that are here are still read once the service is told to stop, in seconds."
+    )
 
     jobs: bool = Field(
         default=True, description="Take jobs; their clips and results lie on disk until their time is over. Off: /v1/predict only."

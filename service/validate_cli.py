@@ -17,8 +17,9 @@ from service.bundle import MANIFEST
 from service.errors import RequestError, SeashoreError
 from service.manifest import LabelledClip, read_manifest
 from service.manifest_rows import ManifestError
-from service.reader import ModelEntry, Reader
+from service.reader import Reader
 from service.settings import Settings
+from service.shelf import ModelEntry
 from service.validation import wording
 from service.validation.answers import Ledger
 from service.validation.cases import Case, worst

@@ -16,8 +16,8 @@ from service import __version__, cli
 from service.api.schemas import INTENDED_USE
 from service.errors import BadBundle
 from service.pipeline import Options, Rows
-from service.reader import ModelEntry
 from service.reading import Saliency
+from service.shelf import ModelEntry
 from tests.fakes.service import WordReader
 
 SUMMARY = f"""\

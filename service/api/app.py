@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from service.api.pacs import pacs_routes
 from service.api.problems import http_problem, problem_of, problem_response
 from service.api.room import ReadingRoom
 from service.api.routes import api_routes, page_routes
-from service.errors import BadOption, EngineFailed, OperatorError, Overloaded, SeashoreError
+from service.errors import BadOption, BusyError, EngineFailed, OperatorError, SeashoreError
 from service.pacs.desk.metrics import QueueMetrics
 from service.pacs.desk.overview import Watch
 from service.reader import Reader
@@ -66,7 +68,11 @@ def create_app(settings: Settings, reader: Reader) -> FastAPI:
     back = BackRoom.furnish(settings, reader)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        app.state.drain = partial(loop.call_soon_threadsafe, room.queue.drain)
+        with suppress(RuntimeError, ValueError):  # only the main thread is told of signals
+            loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, room.renew))
         preparing = asyncio.create_task(asyncio.to_thread(_prepare, room, back))
         yield
         room.queue.close()
@@ -116,7 +122,8 @@ def _answer_errors_as_problems(app: FastAPI, room: ReadingRoom) -> None:
     async def answer_ours(request: Request, error: SeashoreError) -> Response:
         if isinstance(error, OperatorError):
             log.error("%s: %s %s", error.code, error, error.log_detail)
-        headers = {"retry-after": str(room.queue.retry_after_s())} if isinstance(error, Overloaded) else None
+        retry_after_s = error.retry_after_s if isinstance(error, BusyError) else None
+        headers = None if retry_after_s is None else {"retry-after": str(retry_after_s)}
         return problem_response(problem_of(error), headers)
 
     @app.exception_handler(HTTPException)

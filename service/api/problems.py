@@ -36,6 +36,7 @@ KINDS: dict[type[SeashoreError], ProblemKind] = {
     errors.JobNotDone: ProblemKind(409, "The job has no result yet"),
     errors.NoSuchClips: ProblemKind(404, "The archive holds no such clips"),
     errors.Overloaded: ProblemKind(429, "Too many clips are waiting"),
+    errors.Stopping: ProblemKind(503, "The service is stopping"),
     errors.DeadlineExceeded: ProblemKind(504, "It took too long"),
     errors.BadBundle: ProblemKind(503, "The model cannot be used"),
     errors.EngineFailed: ProblemKind(503, "The model could not be run"),

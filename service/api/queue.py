@@ -1,16 +1,18 @@
-"""Clips waiting for their turn: so many read at once, so many waiting, none for longer than the deadline."""
+"""Clips waiting for their turn: so many read at once, so many seconds of work waiting, none for longer than the deadline."""
 
 import asyncio
-import math
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from service.errors import DeadlineExceeded, Overloaded
+from service.api.backlog import Backlog, Work
+from service.errors import DeadlineExceeded, Overloaded, Stopping
 
 Result = TypeVar("Result")
+
+RESTARTED_WITHIN_S = 10
+"""A service that is stopped is mostly started again, and is ready within seconds."""
 
 
 class Stopped(Exception):
@@ -22,10 +24,11 @@ class CallerGone(Exception):
 
 
 class Stop:
-    """Tells a reading to end. A thread cannot be killed: the reading looks here whenever it reports progress."""
+    """Tells a reading to end. A thread cannot be killed: the reading looks here whenever it reports progress, or waits for the device."""
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[float], None] = lambda share: None) -> None:
         self._event = threading.Event()
+        self._note = note
 
     @property
     def is_set(self) -> bool:
@@ -38,54 +41,80 @@ class Stop:
         """A `Progress`. Raises: Stopped."""
         if self._event.is_set():
             raise Stopped
+        self._note(share)
 
 
 class ReadingQueue:
     """Runs readings in threads. A place is given back when its thread has really ended, not when its caller has gone."""
 
-    def __init__(self, *, max_concurrent: int, max_queued: int, deadline_s: float) -> None:
+    def __init__(self, *, max_concurrent: int, max_queued: int, max_wait_s: float, deadline_s: float, drain_s: float) -> None:
         self._threads = ThreadPoolExecutor(max_concurrent, thread_name_prefix="reading")
-        self._max_concurrent = max_concurrent
         self._max_pending = max_concurrent + max_queued
+        self._max_wait_s = max_wait_s
         self._deadline_s = deadline_s
+        self._drain_s = drain_s
+        self._is_stopping = False
+        self._drained = asyncio.Event()
         self._lock = threading.Lock()
+        self._backlog = Backlog(max_concurrent)
         self._stops: set[Stop] = set()
-        self._seconds_a_reading = 1.0
 
     @property
     def num_pending(self) -> int:
         """Readings under way or waiting."""
-        return len(self._stops)
+        return len(self._backlog)
 
-    def retry_after_s(self) -> int:
-        """When it is worth asking again: as long as those already here should take, 1 to 60 s."""
-        return min(max(math.ceil(self.num_pending * self._seconds_a_reading / self._max_concurrent), 1), 60)
+    @property
+    def wait_s(self) -> float:
+        """How long a clip that comes now would wait for its turn."""
+        with self._lock:
+            return self._backlog.wait_s()
 
     def refuse_when_full(self) -> None:
         """Raises: Overloaded. Asked once before the upload, so that it is not received in vain."""
-        if self.num_pending >= self._max_pending:
-            raise Overloaded(f"{self.num_pending} clips are being read or waiting, as many as fit. Try again in {self.retry_after_s()} s.")
+        with self._lock:
+            self._refuse_when_full()
+
+    def _refuse_when_full(self) -> None:
+        if self._is_stopping:
+            raise _stopping()
+        num_pending, wait_s = len(self._backlog), self._backlog.wait_s()
+        if num_pending < self._max_pending and wait_s <= self._max_wait_s:
+            return
+        retry_after_s = self._backlog.retry_after_s(self._max_wait_s if num_pending < self._max_pending else 0.0)
+        raise Overloaded(
+            f"{num_pending} clips are being read or waiting, {wait_s:.0f} s of work before yours. Try again in {retry_after_s} s.",
+            retry_after_s=retry_after_s,
+        )
 
     async def run(self, reading: Callable[[Stop], Result], *, caller_leaves: Callable[[], Awaitable[None]]) -> Result:
         """The result of `reading`, once it has had its turn.
 
-        Raises: Overloaded, DeadlineExceeded, CallerGone; and whatever `reading` raises.
+        Raises: Overloaded, Stopping, DeadlineExceeded, CallerGone; and whatever `reading` raises.
         """
-        stop = Stop()
-        answer = asyncio.wrap_future(self._submit(reading, stop))
+        work, stop = self._admit()
+        answer = asyncio.wrap_future(self._submit(reading, work, stop))
         leaving = asyncio.ensure_future(caller_leaves())
-        either: set[asyncio.Future[Any]] = {answer, leaving}
+        drained = asyncio.ensure_future(self._drained.wait())
+        first: set[asyncio.Future[Any]] = {answer, leaving, drained}
         try:
-            await asyncio.wait(either, timeout=self._deadline_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(first, timeout=self._deadline_s, return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
                 return answer.result()
             if leaving.done():
                 raise CallerGone
+            if drained.done():
+                raise _stopping()
             raise DeadlineExceeded(f"The clip was not read within {self._deadline_s:g} s. A shorter clip or saliency=none is quicker.")
         finally:
             stop.set()
-            answer.cancel()
-            leaving.cancel()
+            for waited in first:
+                waited.cancel()
+
+    def drain(self) -> None:
+        """Take no more clips, and read those that are here for another `drain_s`; the rest is told to ask again. On the loop."""
+        self._is_stopping = True
+        asyncio.get_running_loop().call_later(self._drain_s, self._drained.set)
 
     def close(self) -> None:
         """Stop whatever is under way."""
@@ -94,22 +123,30 @@ class ReadingQueue:
                 stop.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _submit(self, reading: Callable[[Stop], Result], stop: Stop) -> Future[Result]:
+    def _admit(self) -> tuple[Work, Stop]:
         with self._lock:
-            self.refuse_when_full()
+            self._refuse_when_full()
+            work = self._backlog.add()
+            stop = Stop(lambda share: setattr(work, "share", share))
             self._stops.add(stop)
-        future = self._threads.submit(self._time, reading, stop)
-        future.add_done_callback(lambda _: self._give_back(stop))
+        return work, stop
+
+    def _submit(self, reading: Callable[[Stop], Result], work: Work, stop: Stop) -> Future[Result]:
+        future = self._threads.submit(self._read, reading, work, stop)
+        future.add_done_callback(lambda ended: self._give_back(ended, work, stop))
         return future
 
-    def _time(self, reading: Callable[[Stop], Result], stop: Stop) -> Result:
+    def _read(self, reading: Callable[[Stop], Result], work: Work, stop: Stop) -> Result:
         stop.check()
-        start_s = time.monotonic()
-        try:
-            return reading(stop)
-        finally:
-            self._seconds_a_reading += 0.2 * (time.monotonic() - start_s - self._seconds_a_reading)
+        with self._lock:
+            self._backlog.begin(work)
+        return reading(stop)
 
-    def _give_back(self, stop: Stop) -> None:
+    def _give_back(self, ended: Future[Result], work: Work, stop: Stop) -> None:
         with self._lock:
             self._stops.discard(stop)
+            self._backlog.end(work, is_finished=not ended.cancelled() and ended.exception() is None)
+
+
+def _stopping() -> Stopping:
+    return Stopping(f"The service is stopping. Try again in {RESTARTED_WITHIN_S} s.", retry_after_s=RESTARTED_WITHIN_S)

@@ -25,8 +25,9 @@ from service.pacs.objects.heading import save
 from service.pacs.objects.source import read_source
 from service.pacs.objects.sr import structured_report
 from service.pipeline import Options
-from service.reader import ModelEntry, Reader, open_timed
+from service.reader import Reader, open_timed
 from service.settings import Settings
+from service.shelf import ModelEntry
 from service.telemetry import Metrics
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,13 @@ class ReadingRoom:
 
     @classmethod
     def furnish(cls, settings: Settings, reader: Reader) -> "ReadingRoom":
-        queue = ReadingQueue(max_concurrent=settings.max_concurrent, max_queued=settings.max_queued, deadline_s=settings.deadline_s)
+        queue = ReadingQueue(
+            max_concurrent=settings.max_concurrent,
+            max_queued=settings.max_queued,
+            max_wait_s=settings.max_wait_s,
+            deadline_s=settings.deadline_s,
+            drain_s=settings.drain_s,
+        )
         return cls(settings, reader, queue, Metrics(lambda: queue.num_pending))
 
     def prepare(self) -> None:
@@ -114,6 +121,16 @@ class ReadingRoom:
         else:
             self.readiness.is_ready = True
             log.info("ready: model %s in %.1f s", entry, time.monotonic() - start_s)
+
+    def renew(self) -> None:
+        """Have the store's newest default take the place of the present one, if it is sound. The log says what came of it."""
+        try:
+            entry = self.reader.reload()
+        except SeashoreError as error:
+            log.error("reload: %s: %s %s The model that was loaded stays.", error.code, error, error.log_detail)
+        else:
+            self.readiness.is_ready, self.readiness.error = True, None
+            log.info("reload: model %s is asked from now on", entry)
 
     def answer(self, upload: Upload, request: Request, folder: Path, stop: Stop) -> bytes | Path:
         """Read the clip and make the form asked for: JSON as bytes, the others as a file in `folder`. Runs in a thread.

@@ -1,6 +1,7 @@
 """Work done ahead by a thread of its own, so that decoding the next frames and looking at this one share two cores."""
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from queue import Full, Queue
 from threading import Event, Thread
 from typing import TypeVar
@@ -21,11 +22,11 @@ def ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
     raised: list[BaseException] = []
 
     def put(item: object) -> None:
-        while not given_up.is_set():
-            try:
-                return line.put(item, timeout=_LOOK_EVERY_S)
-            except Full:
-                continue
+        is_put = False
+        while not is_put and not given_up.is_set():
+            with suppress(Full):
+                line.put(item, timeout=_LOOK_EVERY_S)
+                is_put = True
 
     def walk() -> None:
         try:

@@ -20,8 +20,9 @@ from service.jobs.ledger import Entry, Ledger, State, ledger_url
 from service.jobs.reading import Asked, ProgressBoard, is_our_fault, read_job
 from service.jobs.workers import Workers, step
 from service.options import quoted
-from service.reader import ModelEntry, Reader
+from service.reader import Reader
 from service.settings import Settings
+from service.shelf import ModelEntry
 from service.telemetry import describe_bug
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,9 @@ from service.errors import SeashoreError
 from service.manifest import LabelledClip
 from service.options import parse_options
 from service.pipeline import Options
-from service.reader import ModelEntry, Reader, open_timed
+from service.reader import Reader, open_timed
 from service.reading import Saliency
+from service.shelf import ModelEntry
 from service.validation.answers import Answer, Ledger
 
 UNREADABLE_FILE = "unreadable_file"

@@ -40,7 +40,7 @@ def test_a_clip_too_many_is_told_when_to_come_back() -> None:
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert refused.json()["code"] == "overloaded"
         assert refused.json()["detail"] == (
-            f"2 clips are being read or waiting, as many as fit. Try again in {refused.headers['retry-after']} s."
+            f"2 clips are being read or waiting, 2 s of work before yours. Try again in {refused.headers['retry-after']} s."
         )
     assert [first[0].status_code, second[0].status_code] == [200, 200]
 
@@ -91,3 +91,41 @@ def test_clips_read_at_the_same_time_do_not_get_each_others_answers() -> None:
                 pass
             verdicts = [a[0].json()["lung_sliding"]["verdict"], b[0].json()["lung_sliding"]["verdict"]]
             assert (verdicts, c[0].status_code) == (["present", "absent"], 500)
+
+
+def test_a_clip_that_would_wait_too_long_is_told_when_to_come_back() -> None:
+    """Before one has been read each is taken for a second's work: with one place and one waiting the third would wait more than one."""
+    reader = WordReader()
+    with serving(reader, max_concurrent=1, max_wait_s=1.0) as client, in_background(client, b"slow") as first:
+        assert reader.started.wait(5)
+        with in_background(client, b"present") as second:
+            assert wait_until(lambda: pending(client) == 2)
+            refused = client.post("/v1/predict", content=b"present")
+            reader.release()
+
+        assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
+        assert int(refused.headers["retry-after"]) in (1, 2)
+    assert [first[0].status_code, second[0].status_code] == [200, 200]
+
+
+def test_a_service_that_is_told_to_stop_reads_what_is_here_and_takes_no_more() -> None:
+    reader = WordReader()
+    with serving(reader, drain_s=5.0) as client, in_background(client, b"slow") as first:
+        assert reader.started.wait(5)
+        client.drain()
+        refused = client.post("/v1/predict", content=b"present")
+        reader.release()
+
+    assert first[0].status_code == 200
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "stopping", "10")
+    assert refused.json()["detail"] == "The service is stopping. Try again in 10 s."
+
+
+def test_what_is_not_read_by_the_end_of_the_drain_is_told_so() -> None:
+    reader = WordReader()
+    with serving(reader, drain_s=0.1) as client, in_background(client, b"slow") as first:
+        assert reader.started.wait(5)
+        client.drain()
+        assert reader.stopped.wait(5)
+
+    assert (first[0].status_code, first[0].json()["code"], first[0].headers["retry-after"]) == (503, "stopping", "10")

@@ -6,7 +6,7 @@ import threading
 import httpx
 import pytest
 
-from service.reader import ModelEntry
+from service.shelf import ModelEntry
 from tests.fakes.service import PATIENT, WordReader, serving, wait_until
 
 

@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("service.jobs",),
     ("service.validation",),
     ("service.reader",),
+    ("service.shelf",),
     ("service.options",),
     ("service.loading",),
     ("service.pipeline",),

@@ -8,7 +8,7 @@ from service.engine.turn import Lane
 from service.findings import Analysis, Arrays, ReasonCode, Verdict
 from service.manifest import Label, LabelledClip
 from service.pipeline import Options, Progress
-from service.reader import ModelEntry
+from service.shelf import ModelEntry
 from service.validation.answers import Answer
 from service.validation.cases import Case
 from tests.fakes.service import WordReader

@@ -7,7 +7,7 @@ until `release()` or until its caller no longer waits.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,9 +26,10 @@ from service.errors import BadBundle, SeashoreError, UnknownModel
 from service.evidence.identity import Identity
 from service.findings import Analysis, Arrays, Verdict
 from service.pipeline import Options, Progress
-from service.reader import ClipReader, ModelEntry, Reader
+from service.reader import ClipReader, Reader
 from service.reading import Saliency
 from service.settings import Settings
+from service.shelf import ModelEntry
 from tests.fakes.analysis import example_analysis
 
 PATIENT = "Doe^Jane"
@@ -82,6 +83,10 @@ class WordReader:
     def load(self, entry: ModelEntry) -> None:
         if self._broken_bundle:
             raise BadBundle("The model's golden clip is answered 0.31 here; 0.93 was expected.", log_detail="golden.json")
+
+    def reload(self) -> ModelEntry:
+        self.load(MODEL)
+        return MODEL
 
     def open(self, path: Path, *, unhurried: bool = False) -> Clip:
         with path.open("rb") as file:
@@ -170,8 +175,14 @@ def all_errors(root: type[SeashoreError] = SeashoreError) -> list[type[SeashoreE
     return [root] if not children else [leaf for child in children for leaf in all_errors(child)]
 
 
+class ServiceClient(httpx.Client):
+    """`drain()` does what SIGTERM does to `seashore serve` before its server stops to listen."""
+
+    drain: Callable[[], object]
+
+
 @contextmanager
-def serving(reader: Reader, **settings: object) -> Iterator[httpx.Client]:
+def serving(reader: Reader, **settings: object) -> "Iterator[ServiceClient]":
     """The real service on a free port, with a client that speaks to it. It takes jobs where it is given a `data_dir`."""
     app = create_app(Settings.model_validate({"jobs": "data_dir" in settings} | settings), reader)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=1))
@@ -182,7 +193,8 @@ def serving(reader: Reader, **settings: object) -> Iterator[httpx.Client]:
             assert thread.is_alive()
             time.sleep(0.005)
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
+        with ServiceClient(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
+            client.drain = app.state.drain
             yield client
     finally:
         server.should_exit = True

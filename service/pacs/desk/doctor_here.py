@@ -14,8 +14,9 @@ from service.findings import Analysis
 from service.jobs.ledger import Ledger, ledger_url
 from service.pacs.desk.echo import Check
 from service.pipeline import Options
-from service.reader import OPERATORS_HINT, Reader, open_timed
+from service.reader import Reader, open_timed
 from service.settings import Settings
+from service.shelf import OPERATORS_HINT
 
 TRIAL_BYTES = 4 * 2**20
 SLOW_DISK_S = 2.0

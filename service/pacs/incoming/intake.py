@@ -15,8 +15,9 @@ from service.pacs.incoming.screen import screen
 from service.pacs.incoming.stripped import strip_identity
 from service.pacs.site import Site
 from service.pipeline import Options
-from service.reader import ModelEntry, Reader
+from service.reader import Reader
 from service.reading import Saliency
+from service.shelf import ModelEntry
 
 READ_INSTANCE = "read_instance"
 INSTANCES_QUEUE = "instances"

@@ -58,7 +58,7 @@ class Puller:
     @contextmanager
     def _place(self) -> Iterator[None]:
         if not self._places.acquire(blocking=False):
-            raise Overloaded(f"{AT_ONCE} studies are being fetched already. Ask again in a minute.")
+            raise Overloaded(f"{AT_ONCE} studies are being fetched already. Ask again in a minute.", retry_after_s=60)
         try:
             yield
         finally:
