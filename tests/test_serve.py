@@ -1,12 +1,15 @@
 """`seashore serve` as it is started on a machine: ready within a minute, answers, keeps names out of its log, and stops when told."""
 
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import httpx
 
 from tests.fakes import dicom, media
 from tests.fakes.phantoms import small_phantom
-from tests.fakes.service import wait_until
+from tests.fakes.service import shipped_bundle, wait_until
 
 READY_WITHIN_S = 60.0
 
@@ -76,3 +79,54 @@ def test_a_store_without_a_model_is_alive_never_ready_and_says_which_setting(tmp
 
     assert (refused.status_code, refused.json()["detail"]) == (503, "The model store holds no model.")
     assert "SEASHORE_MODEL_STORE says where the store is" in (tmp_path / "log").read_text()
+
+
+def test_what_is_here_when_the_service_is_told_to_stop_is_still_answered(tmp_path: Path) -> None:
+    clip = media.mp4(small_phantom("present", 2.2).frames)
+    with served(tmp_path / "log", SEASHORE_MAX_CONCURRENT="1") as (process, client), ThreadPoolExecutor(6) as threads:
+        assert wait_until(lambda: client.get("/readyz").status_code == 200, READY_WITHIN_S)
+        url = client.base_url.join("/v1/predict")
+        asked = [threads.submit(httpx.post, url, content=clip, timeout=30, trust_env=False) for _ in range(6)]
+        assert wait_until(lambda: "seashore_readings_pending 6.0" in client.get("/metrics").text)
+        process.send_signal(signal.SIGTERM)
+        answers = [answer.result() for answer in asked]
+        process.wait(15)
+
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert process.returncode == -signal.SIGTERM  # uvicorn ends by the signal it was sent, once all is answered
+
+
+def test_a_hang_up_renews_the_model_and_a_broken_bundle_never_takes_its_place(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shipped = shipped_bundle()
+    shutil.copytree(shipped, store / shipped.parent.name / shipped.name)
+    with served(tmp_path / "log", SEASHORE_MODEL_STORE=str(store)) as (process, client):
+        assert wait_until(lambda: client.get("/readyz").status_code == 200, READY_WITHIN_S)
+        newer = lay_in(store, "9.0.0")
+        (newer / "model.onnx").write_bytes(b"cut off")
+        process.send_signal(signal.SIGHUP)
+        assert wait_until(lambda: "The model that was loaded stays." in (tmp_path / "log").read_text(), READY_WITHIN_S)
+        assert default_of(client) == shipped.name
+        assert client.get("/readyz").status_code == 200
+
+        lay_in(store, "9.0.1")
+        process.send_signal(signal.SIGHUP)
+        assert wait_until(lambda: "9.0.1 is asked from now on" in (tmp_path / "log").read_text(), READY_WITHIN_S)
+        answer = client.post("/v1/predict", content=media.mp4(small_phantom("present", 2.2).frames))
+
+    assert answer.json()["model"]["version"] == "9.0.1"
+
+
+def lay_in(store: Path, version: str) -> Path:
+    """The shipped bundle again, under another version."""
+    shipped = shipped_bundle()
+    folder = store / shipped.parent.name / version
+    shutil.copytree(shipped, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"version": version}))
+    return folder
+
+
+def default_of(client: httpx.Client) -> str:
+    (version,) = (model["version"] for model in client.get("/v1/models").json()["models"] if model["default"])
+    return str(version)

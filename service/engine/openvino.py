@@ -5,6 +5,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ class OpenVinoEngine(GraphEngine):
         share = share or Share.alone()
         if share.cores_a_stream == 1:
             self.sizes = (4, 2, 1)  # a batch's activations stay in a core's own cache: 605 patches a second, 539 in batches of 16
-        self._core = _core(_library())
+        with _first:
+            self._core = _core(_library())
         self._config = {
             # With AMX or AVX512-BF16 the plug-in would round to bfloat16 by itself, and figures would differ between machines.
             "INFERENCE_PRECISION_HINT": "f32",
@@ -58,7 +60,14 @@ def _core(library: Any) -> Any:
     before when it goes. When the first of two Cores goes before the second, that one is unmapped by then, and the next signal that
     Python handles, Ctrl-C say, ends the process with SIGSEGV (openvino 2026.4.1).
     """
+    # The binding looks numpy up when it first meets an array, in a static initialiser that lets go of the GIL: two threads that
+    # come there together wait for each other for ever, and the whole process with them.
+    library.Tensor(np.zeros(1, np.float32))
     return library.Core()
+
+
+_first = Lock()
+"""Held by whoever may be the first in this process to use OpenVINO."""
 
 
 class _OpenVinoGraph:

@@ -26,6 +26,7 @@ STATUSES = {
     "job_not_done": 409,
     "no_such_clips": 404,
     "overloaded": 429,
+    "stopping": 503,
     "deadline_exceeded": 504,
     "bad_bundle": 503,
     "engine_failed": 503,

@@ -92,11 +92,12 @@ def test_a_convex_clip_gives_the_same_patches_too() -> None:
 
 
 def test_the_whole_pipeline_feeds_its_model_what_training_saw() -> None:
-    _, arrays = analyse(opened(upload()), loaded_model(constant_engine(0.0)), Options(saliency=Saliency.NONE))
+    _, arrays = analyse(opened(upload()), loaded_model(constant_engine(0.0)), Options(saliency=Saliency.NONE), keeps_arrays=True)
 
     source = source_of(opened(upload()))
     lung = [n for n, patch in enumerate(source.plan.patches) if patch.row >= 0]
 
+    assert arrays is not None
     assert np.array_equal(arrays.patches, np.concatenate([patches[lung] for patches in learned(opened(upload()), SPEC)]))
 
 

@@ -103,6 +103,32 @@ def failure(action: object) -> EngineFailed:
     return raised.value
 
 
+TOGETHER = """
+import os, sys, threading
+from pathlib import Path
+import numpy as np
+from service.engine.base import Share
+from service.engine.openvino import OpenVinoEngine
+engine = OpenVinoEngine(Path(sys.argv[1]), Path(sys.argv[2]), share=Share(8, 8))
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+threads = [threading.Thread(target=lambda: (together.wait(), engine.logits(np.ones((1, 1, 2, 3, 4), np.uint8)))) for _ in range(8)]
+[thread.start() for thread in threads], [thread.join() for thread in threads]
+print("all answered")
+"""
+
+
+def test_streams_that_begin_together_do_not_wait_for_each_other_for_ever(graphs: tuple[Path, Path]) -> None:
+    """Without the first look at numpy in `_core` one process in three stood still."""
+    command = [sys.executable, "-c", TOGETHER, *map(str, graphs)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    try:
+        assert [process.communicate(timeout=60)[0] for process in processes] == ["all answered\n"] * 6
+    finally:
+        for process in processes:
+            process.kill()
+
+
 AFTER_ENGINES = """
 import faulthandler, gc, signal, sys
 from pathlib import Path
