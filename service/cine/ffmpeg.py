@@ -22,7 +22,7 @@ import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
@@ -301,7 +301,8 @@ _UPRIGHT = _DisplayMatrix()
 
 def _display_matrix(frame: VideoFrame) -> _DisplayMatrix:
     """The nearest of the eight ways to lay a picture down. FFmpeg's matrix is a b u, c d v, x y w: x' = a x + c y, y' = b x + d y."""
-    stored = frame.side_data.get("DISPLAYMATRIX")
+    # Not `frame.side_data`: the frame keeps that, and it the frame, so that both wait for the garbage collector; 20 s of 1080p held 700 MB.
+    stored = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # its stub leaves the frame out
     if stored is None:
         return _UPRIGHT
     a, b, _, c, d = np.frombuffer(memoryview(cast(SideData, stored)), dtype=np.int32)[:5].astype(np.int64)

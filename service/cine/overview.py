@@ -7,13 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.cine.clip import Clip
-
-OVERVIEW_FRAMES = 24
-"""Frames looked at. Eight already fix the sector; two dozen average the pleura over a breath."""
-
-MIN_FRAMES = 6
-MAX_BYTES = 96 * 2**20
-"""Of frames held: two dozen of 2000x2000, or a dozen of 4K."""
+from service.cine.survey import NUM_STILLS, SurveyedClip, spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +32,15 @@ class Overview:
         return int(self.frames.shape[2])
 
 
-def look_over(clip: Clip, num_frames: int = OVERVIEW_FRAMES) -> Overview:
+def look_over(clip: Clip, num_frames: int = NUM_STILLS) -> Overview:
     """Look at `num_frames` frames spread over the clip: all of them when it has fewer, fewer when they are very large."""
     info = clip.info
-    affordable = max(MIN_FRAMES, MAX_BYTES // (info.width * info.height))
-    wanted = set(np.linspace(0, info.num_frames - 1, min(num_frames, affordable, info.num_frames)).round().astype(int).tolist())
-    frames = np.stack([frame for index, frame in enumerate(clip.frames()) if index in wanted])
+    wanted = spread(info.num_frames, info.width, info.height, num_frames)
+    stills = clip.stills if isinstance(clip, SurveyedClip) else {}
+    if wanted <= stills.keys():
+        frames = np.stack([stills[index] for index in sorted(wanted)])
+    else:
+        frames = np.stack([frame for index, frame in enumerate(clip.frames()) if index in wanted])
     return Overview(frames=frames, mean=_mean(frames), brightest=frames.max(axis=0), change=_change(frames))
 
 

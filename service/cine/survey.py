@@ -24,6 +24,19 @@ ASSUMED_FPS = 30.0
 """Where nothing says how fast the frames were taken: the commonest rate of the machines' own exports."""
 
 
+NUM_STILLS = 24
+"""Frames of the first look at a clip. Eight already fix the sector; two dozen average the pleura over a breath."""
+MIN_STILLS = 6
+MAX_STILL_BYTES = 96 * 2**20
+"""Two dozen of 2000x2000, or a dozen of 4K."""
+
+
+def spread(num_frames: int, width: int, height: int, num_stills: int = NUM_STILLS) -> frozenset[int]:
+    """So many frames spread evenly over a clip: all of them when it has fewer, fewer when they are very large."""
+    affordable = max(MIN_STILLS, MAX_STILL_BYTES // (width * height))
+    return frozenset(np.linspace(0, num_frames - 1, min(num_stills, affordable, num_frames)).round().astype(int).tolist())
+
+
 class Picture(Protocol):
     """One decoded frame, before it is known in which colours it is wanted."""
 
@@ -69,6 +82,11 @@ class Header:
     """Length of the whole clip."""
     region: EchoRegion | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def stated_frames(self) -> int:
+        """0 where it does not say."""
+        return round(self.stated_s / self.nominal_s) if self.stated_s and self.nominal_s else 0
 
 
 class Source(Protocol):
@@ -165,6 +183,9 @@ class SurveyedClip:
     info: ClipInfo
     source: Source = field(repr=False)
     cache: tuple[NDArray[np.uint8], ...] | None = field(repr=False)
+    stills: dict[int, NDArray[np.uint8]] = field(repr=False)
+    """Of a clip too large for the cache: frames spread over it by what its header says of its length, by index. A walk is saved
+    where the header is right."""
 
     def frames(self) -> Iterator[NDArray[np.uint8]]:
         """Every frame (H, W), read-only."""
@@ -187,16 +208,20 @@ def survey(source: Source, limits: DecodeLimits) -> SurveyedClip:
     Raises: UnreadableClip (not one sound frame), FrameTooLarge, FrameTooSmall, ClipTooLong (as soon as it is passed).
     """
     header = source.header
-    tally = _Tally(limits, Clock(header.nominal_s or 1.0 / ASSUMED_FPS))
+    tally = _Tally(limits, Clock(header.nominal_s or 1.0 / ASSUMED_FPS), header.stated_frames)
     for picture in ahead(source.pictures(), FRAMES_AHEAD):
         tally.add(picture)
-    return SurveyedClip(tally.info(header), source, tally.cache())
+    return SurveyedClip(tally.info(header), source, tally.cache(), tally.stills)
 
 
 @dataclass(slots=True)
 class _Tally:
     limits: DecodeLimits
     clock: Clock
+    stated_frames: int
+    expected: frozenset[int] = frozenset()
+    """The stills, if the header is right; empty where the whole clip is kept."""
+    stills: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
     frames: list[NDArray[np.uint8]] = field(default_factory=list)
     num_pixels: int = 0
     mean_change: list[float] = field(default_factory=list)
@@ -212,6 +237,7 @@ class _Tally:
             return
         if self.before is None:
             check_size(*picture.size, self.limits)
+            self._expect(*picture.size)
         elif picture.size != self.before.shape[::-1]:
             self.num_resized += 1
             return
@@ -222,6 +248,10 @@ class _Tally:
         self._compare(frame, self.before)
         self.before = frame
         self._keep(frame)
+
+    def _expect(self, width: int, height: int) -> None:
+        if self.stated_frames * width * height > self.limits.cache_bytes:
+            self.expected = spread(self.stated_frames, width, height)
 
     def _compare(self, frame: NDArray[np.uint8], before: NDArray[np.uint8] | None) -> None:
         # Norms, because they write no difference down: 10 ms less for 120 frames of 640x480.
@@ -241,13 +271,16 @@ class _Tally:
             )
 
     def _keep(self, frame: NDArray[np.uint8]) -> None:
-        if self._fits:
+        index = len(self.clock.times_s) - 1
+        if index in self.expected:
+            self.stills[index] = frame
+        elif self._fits and not self.expected:
             self.frames.append(frame)
         else:
             self.frames.clear()
 
     def cache(self) -> tuple[NDArray[np.uint8], ...] | None:
-        return tuple(self.frames) if self._fits else None
+        return tuple(self.frames) if self._fits and not self.expected else None
 
     @property
     def _fits(self) -> bool:

@@ -1,5 +1,6 @@
 """open_clip(): every container, every sort of pixels, honest times, and a sentence for every bad upload."""
 
+import gc
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from service.cine.clip import Clip
@@ -563,3 +565,17 @@ def test_a_gif_whose_header_asks_for_gigabytes_gets_none() -> None:
 
 def test_frames_too_small_to_show_a_pleura() -> None:
     assert refusal(mp4(texture(2, 48, 96)), FrameTooSmall) == "The frames are 48 x 96 px; each side must have at least 64 px."
+
+
+def test_a_frame_is_given_back_as_soon_as_it_has_been_looked_at() -> None:
+    """Without the garbage collector: frames that waited for it held 700 MB of 20 s of 1080p."""
+    gc.collect()
+    gc.disable()
+    try:
+        clip = open_clip(mp4(), replace(DEFAULT_LIMITS, cache_bytes=0))
+        list(clip.frames()), list(clip.rgb_frames())
+        held = [thing for thing in gc.get_objects() if isinstance(thing, VideoFrame)]
+    finally:
+        gc.enable()
+
+    assert held == []
