@@ -49,6 +49,8 @@ Examples:
 
   seashore train grid clips.csv                               the published study on your clips, with a report
 
+  seashore train reexport pleura-resnet3d-18 --version 1.1.2   the same answers, its saliency graph written anew
+
   seashore train curves --out runs/curves                     how answers change as clips get worse
 
   seashore train trials --manifest clips.csv --out trials     does motion against the wall decide?
@@ -190,6 +192,21 @@ def pleura(
     """Fit the net that finds the pleural line. Every bundle is read with it: train the bundles again afterwards."""
     with _told():
         _pleura(annotations, clips, out, steps=steps, phantoms=phantoms, seed=seed, threads=threads)
+
+
+@app.command(epilog="Example: seashore train reexport pleura-resnet3d-18 --version 1.1.2")
+def reexport(
+    bundle: Annotated[str, typer.Argument(metavar="NAME[:VERSION]", help="A bundle of the store.")],
+    version: Annotated[str, typer.Option(metavar="VERSION", help="Of the new bundle.")],
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Write a bundle again with the saliency graph of this version of Seashore; whatever decides an answer is copied."""
+    with _told():
+        from training.reexport import reexport
+
+        with err.status("Restoring the network, exporting it and checking it against torch ..."):
+            written = reexport(store, bundle, version)
+        err.print(f"The bundle is in {written.directory}", markup=False)
 
 
 @app.command(epilog="Example: seashore train curves --bundle pleura-resnet3d-18 --out runs/curves --quick")

@@ -39,7 +39,7 @@ class OpenVinoEngine(GraphEngine):
         return "cpu (OpenVINO)"
 
     def _open(self, path: Path) -> "_OpenVinoGraph":
-        return _OpenVinoGraph(self._core.compile_model(self._core.read_model(path), "CPU", self._config), self.streams)
+        return _OpenVinoGraph(self._core, path, self._config, self.streams)
 
 
 def _library() -> Any:
@@ -71,22 +71,38 @@ _first = Lock()
 
 
 class _OpenVinoGraph:
-    def __init__(self, compiled: Any, streams: int) -> None:
-        _, c, t, h, w = compiled.input(0).partial_shape
+    """One compiled graph for each batch size. With the size left open the plug-in fuses fewer layers: 3.4 ms a patch and not 2.7, and
+    with its gradient 7.5 ms and not 6.2 (one core)."""
+
+    def __init__(self, core: Any, path: Path, config: dict[str, Any], streams: int) -> None:
+        self._core, self._path, self._config, self._streams = core, path, config, streams
+        self._compiling = Lock()
+        self._idle: dict[int, SimpleQueue[Any]] = {}
+        """Requests that run nothing just now, as many as there are streams, by batch size."""
+        _, c, t, h, w = core.read_model(path).input(0).partial_shape
         self._patch_shape = (c.get_length(), t.get_length(), h.get_length(), w.get_length())
-        self._idle: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(streams):
-            self._idle.put(compiled.create_infer_request())
 
     @property
     def patch_shape(self) -> PatchShape:
         return self._patch_shape
 
     def run(self, batch: Grey) -> Figures:
-        request = self._idle.get()
+        idle = self._requests(len(batch))
+        request = idle.get()
         try:
             outputs = request.infer([batch], share_inputs=True, share_outputs=True)
             # Copies: the next `infer` writes its outputs into the same memory.
             return [np.array(output) for output in outputs.values()]
         finally:
-            self._idle.put(request)
+            idle.put(request)
+
+    def _requests(self, size: int) -> "SimpleQueue[Any]":
+        with self._compiling:
+            if size not in self._idle:
+                model = self._core.read_model(self._path)
+                model.reshape([size, *self._patch_shape])
+                compiled = self._core.compile_model(model, "CPU", self._config)
+                self._idle[size] = SimpleQueue()
+                for _ in range(self._streams):
+                    self._idle[size].put(compiled.create_infer_request())
+            return self._idle[size]

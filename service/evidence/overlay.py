@@ -1,5 +1,6 @@
 """The annotated clip: the clip as it was, with everything that was found drawn on it and beside it, as MP4."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from service.cine.ahead import ahead
 from service.cine.clip import Clip, ClipInfo
 from service.evidence import panels
 from service.evidence.heat import Heat
@@ -29,6 +31,9 @@ from service.evidence.palette import (
 from service.evidence.strokes import Layer, draw_line, fill, shade, tint
 from service.findings import Analysis, PleuraFinding, Point, ReasonCode, WindowFinding
 
+CANVASES_AHEAD = 4
+"""Drawn while another is encoded."""
+
 TINT = 0.10
 """Opacity of a patch's filling: the speckle below must stay readable."""
 SHADE = 0.3
@@ -45,8 +50,9 @@ def annotate(clip: Clip, analysis: Analysis, out: Path | BinaryIO) -> None:
     canvas_of = Annotator(clip, analysis)
     layout = canvas_of.layout
     with mp4_writer(out, layout.canvas_width, layout.canvas_height, info.fps or 30.0) as writer:
-        for frame, shown_at_s, shown_for_s in zip(clip.rgb_frames(), info.times_s.tolist(), _shown_for(info), strict=True):
-            writer.write(canvas_of.draw(frame, shown_at_s), shown_at_s, shown_for_s)
+        drawn = ahead(canvas_of.draw_all(clip), CANVASES_AHEAD)
+        for canvas, shown_at_s, shown_for_s in zip(drawn, info.times_s.tolist(), _shown_for(info), strict=True):
+            writer.write(canvas, shown_at_s, shown_for_s)
 
 
 class Annotator:
@@ -61,6 +67,11 @@ class Annotator:
         self._still, self._cursor = self._draw_still(strip, clip.info.times_s)
         self._window: WindowFinding | None = None
         self._marks, self._heat = self._draw_window(None)
+
+    def draw_all(self, clip: Clip) -> Iterator[Image]:
+        """Every frame of the clip, in the order shown."""
+        for frame, shown_at_s in zip(clip.rgb_frames(), clip.info.times_s.tolist(), strict=True):
+            yield self.draw(frame, shown_at_s)
 
     def draw(self, frame: NDArray[np.uint8], t_s: float) -> Image:
         """Frame (H, W, 3) shown at t_s -> canvas, RGB."""

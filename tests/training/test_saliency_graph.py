@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from tests.training.test_models import net
 from training.models import NAMES
-from training.models.resnet3d import SameConv3d, SameMaxPool3d
+from training.models.resnet3d import Changes, SameConv3d, SameMaxPool3d
 from training.saliency_graph import SaliencyGraph, layer_of
 
 
@@ -43,21 +43,45 @@ def test_a_convolutions_adjoint_for_even_and_odd_axes(kernel: int, stride: int, 
     assert error(pullback(convolution, x, gradient), expected) < 1e-14
 
 
-@pytest.mark.parametrize("size", [(4, 4, 4), (5, 4, 3), (1, 2, 7)])
-def test_max_pooling_gives_the_gradient_to_the_maximum_autograd_gives_it_to(size: tuple[int, int, int]) -> None:
-    """Of three grey levels only, so that most windows hold several maxima."""
-    torch.manual_seed(0)
-    x = torch.randint(0, 3, (50, 1, *size)).double()
-    gradient, expected = by_autograd(SameMaxPool3d(), x)
+def rectified_pool() -> nn.Sequential:
+    return nn.Sequential(nn.ReLU(), SameMaxPool3d())
 
-    assert torch.allclose(pullback(SameMaxPool3d(), x, gradient), expected, rtol=0, atol=1e-12)
+
+@pytest.mark.parametrize("size", [(4, 4, 4), (5, 4, 3), (1, 2, 7), (7, 8, 6)])
+def test_max_pooling_gives_the_gradient_to_the_maximum_autograd_gives_it_to(size: tuple[int, int, int]) -> None:
+    """Of five levels only, two of them dark, so that most windows hold several maxima and some of these are rectified away."""
+    torch.manual_seed(0)
+    x = torch.randint(-1, 4, (50, 1, *size)).double()
+    gradient, expected = by_autograd(rectified_pool(), x)
+
+    assert torch.allclose(pullback(rectified_pool(), x, gradient), expected, rtol=0, atol=1e-12)
 
 
 def test_of_equal_maxima_the_first_gets_all() -> None:
     flat = torch.full((1, 1, 1, 1, 4), 7.0)
 
     # windows: cells 0 1 2 and 2 3
-    assert pullback(SameMaxPool3d(), flat, torch.tensor([10.0, 1]).view(1, 1, 1, 1, 2)).flatten().tolist() == [10, 0, 1, 0]
+    assert pullback(rectified_pool(), flat, torch.tensor([10.0, 1]).view(1, 1, 1, 1, 2)).flatten().tolist() == [10, 0, 1, 0]
+
+
+def test_a_window_that_is_dark_gives_its_gradient_to_no_cell() -> None:
+    dark = torch.tensor([-1.0, 0, -2, -3]).view(1, 1, 1, 1, 4)
+
+    assert pullback(rectified_pool(), dark, torch.tensor([10.0, 1]).view(1, 1, 1, 1, 2)).flatten().tolist() == [0, 0, 0, 0]
+
+
+def test_a_max_pool_that_stands_behind_no_relu_is_refused() -> None:
+    with pytest.raises(ValueError, match="^There is an adjoint for a max-pool behind a ReLU only.$"):
+        layer_of(nn.Sequential(SameMaxPool3d()), (4, 4, 4))
+
+
+@pytest.mark.parametrize("level", [0.0, 200.0])
+def test_the_gradient_by_what_changes_is_autograds(level: float) -> None:
+    torch.manual_seed(0)
+    x = level + torch.rand(3, 2, 5, 4, 3, dtype=torch.float64) * 20
+    gradient, expected = by_autograd(Changes(), x)
+
+    assert error(pullback(Changes(), x, gradient), expected) < 1e-12
 
 
 @pytest.mark.parametrize("px", [30, 60, 90])

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from service.cine.ahead import ahead
 from service.cine.clip import Clip, ClipInfo
 from service.evidence.outside import echoes_only
-from service.evidence.overlay import Annotator
+from service.evidence.overlay import CANVASES_AHEAD, Annotator
 from service.findings import Analysis
 from service.pacs.objects import codes
 from service.pacs.objects.heading import put_heading, save, source_item
@@ -45,17 +46,12 @@ def write_annotated_clip(
     annotator = Annotator(shown, analysis)
     width, height = annotator.layout.canvas_width, annotator.layout.canvas_height
     with TemporaryFile(dir=path.parent) as frames:
-        lengths = _write_frames(frames, _canvases(annotator, shown))
+        lengths = _write_frames(frames, ahead(annotator.draw_all(shown), CANVASES_AHEAD))
         capture = _described(source, clip.info, analysis, written_at, is_masked=not show_outside_region)
         _put_pixels(capture, source, width, height, lengths)
         with path.open("wb") as file:
             save(capture, file)
             _write_pixel_data(file, frames, lengths)
-
-
-def _canvases(annotator: Annotator, clip: Clip) -> Iterator[NDArray[np.uint8]]:
-    for frame, shown_at_s in zip(clip.rgb_frames(), clip.info.times_s.tolist(), strict=True):
-        yield annotator.draw(frame, shown_at_s)
 
 
 # What the object says
