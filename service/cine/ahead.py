@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import TypeVar
 
@@ -48,6 +48,9 @@ def ahead(items: Iterator[Item], count: int) -> Iterator[Item]:
             yield item  # type: ignore[misc]  # the end apart, only items are put
     finally:
         given_up.set()
+        with suppress(Empty):  # room for the item it has in hand, or it would wait a while to see that nobody wants it
+            while True:
+                line.get_nowait()
         thread.join()
     if raised:
         raise raised[0]

@@ -1,7 +1,5 @@
 """Can this clip be read at all, and how far can it be trusted? Each reason tells a sonographer what to do about it."""
 
-from itertools import islice
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +8,7 @@ from service.cine.locate import Located
 from service.cine.motion import Motion
 from service.cine.overview import Overview
 from service.cine.spec import InputSpec
+from service.cine.survey import COLOUR_STEP, SurveyedClip
 from service.findings import Quality, Reason, ReasonCode
 
 MIN_FRAMES_PER_SECOND = 7.0
@@ -63,13 +62,18 @@ def _slow(info: ClipInfo) -> Reason | None:
 
 
 def _coloured(clip: Clip) -> Reason | None:
-    for frame in islice(clip.rgb_frames(), 1):
-        levels = frame[::4, ::4].astype(np.int16)
-        if float(((levels.max(axis=2) - levels.min(axis=2)) > 40).mean()) > COLOURED_SHARE:
-            return Reason(
-                ReasonCode.NOT_ULTRASOUND, "The picture is in colour, not a grey ultrasound image. Send the B-mode clip, without Doppler."
-            )
-    return None
+    levels = _first_colours(clip).astype(np.int16)
+    if float(((levels.max(axis=2) - levels.min(axis=2)) > 40).mean()) <= COLOURED_SHARE:
+        return None
+    return Reason(
+        ReasonCode.NOT_ULTRASOUND, "The picture is in colour, not a grey ultrasound image. Send the B-mode clip, without Doppler."
+    )
+
+
+def _first_colours(clip: Clip) -> NDArray[np.uint8]:
+    if isinstance(clip, SurveyedClip):
+        return clip.first_colours
+    return next(clip.rgb_frames())[::COLOUR_STEP, ::COLOUR_STEP]
 
 
 def _dark(overview: Overview) -> Reason | None:

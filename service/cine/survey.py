@@ -24,6 +24,9 @@ ASSUMED_FPS = 30.0
 """Where nothing says how fast the frames were taken: the commonest rate of the machines' own exports."""
 
 
+COLOUR_STEP = 4
+"""Of the pixels kept of the first frame to tell a coloured picture by, across and down."""
+
 NUM_STILLS = 24
 """Frames of the first look at a clip. Eight already fix the sector; two dozen average the pleura over a breath."""
 MIN_STILLS = 6
@@ -183,6 +186,8 @@ class SurveyedClip:
     info: ClipInfo
     source: Source = field(repr=False)
     cache: tuple[NDArray[np.uint8], ...] | None = field(repr=False)
+    first_colours: NDArray[np.uint8] = field(repr=False)
+    """Every `COLOUR_STEP`th pixel of the first frame, (h, w, 3)."""
     stills: dict[int, NDArray[np.uint8]] = field(repr=False)
     """Of a clip too large for the cache: frames spread over it by what its header says of its length, by index. A walk is saved
     where the header is right."""
@@ -211,7 +216,9 @@ def survey(source: Source, limits: DecodeLimits) -> SurveyedClip:
     tally = _Tally(limits, Clock(header.nominal_s or 1.0 / ASSUMED_FPS), header.stated_frames)
     for picture in ahead(source.pictures(), FRAMES_AHEAD):
         tally.add(picture)
-    return SurveyedClip(tally.info(header), source, tally.cache(), tally.stills)
+    info = tally.info(header)
+    assert tally.first_colours is not None, "a clip has a first frame"
+    return SurveyedClip(info, source, tally.cache(), tally.first_colours, tally.stills)
 
 
 @dataclass(slots=True)
@@ -222,6 +229,7 @@ class _Tally:
     expected: frozenset[int] = frozenset()
     """The stills, if the header is right; empty where the whole clip is kept."""
     stills: dict[int, NDArray[np.uint8]] = field(default_factory=dict)
+    first_colours: NDArray[np.uint8] | None = None
     frames: list[NDArray[np.uint8]] = field(default_factory=list)
     num_pixels: int = 0
     mean_change: list[float] = field(default_factory=list)
@@ -238,6 +246,7 @@ class _Tally:
         if self.before is None:
             check_size(*picture.size, self.limits)
             self._expect(*picture.size)
+            self.first_colours = _frozen(picture.rgb()[::COLOUR_STEP, ::COLOUR_STEP].copy())
         elif picture.size != self.before.shape[::-1]:
             self.num_resized += 1
             return
