@@ -163,6 +163,8 @@ class WindowFinding:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
+    """Stages overlap: `total_ms` is not their sum. `model_ms` and `saliency_ms` are the device's own time for this clip's patches."""
+
     decode_ms: float
     pleura_ms: float
     model_ms: float

@@ -8,6 +8,7 @@ from service.cine.clip import DEFAULT_LIMITS
 from service.cine.decode import open_clip
 from service.engine.base import Share
 from service.engine.batcher import Batcher
+from service.engine.precision import Precision
 from service.engine.select import open_engine
 from service.errors import BadBundle
 from service.findings import Analysis
@@ -20,10 +21,10 @@ GOLDEN_TOLERANCE = 0.02
 GOLDEN_TOLERANCE_PX = 1.0
 
 
-def load_model(directory: Path, device: str) -> LoadedModel:
+def load_model(directory: Path, device: str, precision: Precision = Precision.FLOAT32) -> LoadedModel:
     """The bundle in `model_store/<name>/<version>/`, ready to read clips. Raises: BadBundle, EngineFailed."""
     bundle = read_bundle(directory)
-    engine = open_engine(bundle.model_onnx, bundle.saliency_onnx, device=device, share=Share.shared())
+    engine = open_engine(bundle.model_onnx, bundle.saliency_onnx, device=device, share=Share.shared(), precision=precision)
     engine.warm_up(bundle.input_spec.patch_shape)
     model = LoadedModel(bundle, Batcher(engine))
     check_golden(model)

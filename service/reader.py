@@ -13,6 +13,7 @@ from typing import Protocol
 
 from service.cine.clip import Clip
 from service.cine.decode import DEFAULT_LIMITS, open_clip
+from service.engine.precision import Precision
 from service.engine.turn import Lane
 from service.errors import SeashoreError
 from service.evidence.identity import Identity
@@ -115,7 +116,7 @@ class ClipReader:
             max_pixels_in_all=round(self._limits.max_pixels_in_all * patience),
         )
         self._shelf: ModelShelf[LoadedModel] = ModelShelf(
-            settings.model_store, settings.default_model, lambda folder: load_model(folder, settings.device)
+            settings.model_store, settings.default_model, lambda folder: load_model(folder, settings.device, Precision(settings.precision))
         )
 
     def models(self) -> tuple[ModelEntry, ...]:

@@ -32,7 +32,12 @@ class Settings(BaseSettings):
     default_model: str | None = Field(
         default=None, description="NAME or NAME:VERSION read when a request names none. Unset: the store's only model."
     )
-    device: str = Field(default="auto", description="Where patches are classified: auto, cpu, cuda, cuda:0, ...")
+    device: str = Field(default="auto", description="Where patches are classified: auto, cpu, cuda, cuda:0, tensorrt, ...")
+    precision: str = Field(
+        default="float32",
+        pattern="^(float32|tf32|float16)$",
+        description="What a GPU may multiply in: float32, tf32, or float16 (TensorRT only). Where answers would change, float32 is used.",
+    )
 
     max_upload_bytes: int = Field(default=256 * 1024 * 1024, ge=1, description="Largest clip accepted, in bytes.")
     max_seconds: float = Field(default=120.0, gt=0, description="Longest clip answered at once, in seconds.")
@@ -70,5 +75,15 @@ class Settings(BaseSettings):
     )
     max_job_seconds: float = Field(default=900.0, gt=0, description="Longest clip a job takes, in seconds.")
     site: Path | None = Field(default=None, description="The site's PACS file (TOML). Unset: nothing listens for DICOM.")
+
+    ray_address: str | None = Field(
+        default=None, description="Ray cluster of `seashore serve --ray`, HOST:PORT or auto. Unset: one of its own on this machine."
+    )
+    ray_readers: int = Field(
+        default=4, ge=1, description="Most replicas that decode and pool clips on a Ray cluster, two clips and a CPU each."
+    )
+    ray_engines: int = Field(default=2, ge=1, description="Most replicas that hold the model on a Ray cluster.")
+    ray_engine_cpus: float = Field(default=1.0, ge=0, description="CPUs of one such engine.")
+    ray_engine_gpus: float = Field(default=0.0, ge=0, description="GPUs of one such engine; 0.5 puts two on a GPU, 0 all on CPUs.")
 
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")

@@ -124,11 +124,11 @@ class WindowSchema(_Schema):
 
 
 class TimingsSchema(_Schema):
-    decode: float
-    pleura: float
-    model: float
-    saliency: float
-    total: float
+    decode: float = Field(description="Opening the clip: every frame decoded once.")
+    pleura: float = Field(description="Finding sector and pleura.")
+    model: float = Field(description="The device's own time for patches that were only classified.")
+    saliency: float = Field(description="The device's own time for patches that were explained; they are classified with it.")
+    total: float = Field(description="From opening to answer. Stages overlap, so it is not their sum.")
 
 
 class AnswerSchema(_Schema):

@@ -52,7 +52,7 @@ def test_importing_the_service_leaves_nothing_in_the_home_folder(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("module", "engine", "options"),
-    [("onnx", "OnnxEngine", ", cuda=False"), ("openvino", "OpenVinoEngine", "")],
+    [("onnx", "OnnxEngine", ""), ("openvino", "OpenVinoEngine", "")],
     ids=["ONNX Runtime", "OpenVINO"],
 )
 def test_an_engine_turns_off_its_runtimes_telemetry_before_it_loads_it(module: str, engine: str, options: str, tmp_path: Path) -> None:

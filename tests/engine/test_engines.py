@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.engine.cuda import CudaEngine, Tuning
 from service.engine.onnx import OnnxEngine
 from service.engine.openvino import OpenVinoEngine
+from service.engine.precision import Precision
 from service.engine.select import open_engine
 from service.errors import EngineFailed
 from tests.conftest import has_cuda_device
 from tests.engine.graphs import SHAPE, write_failing, write_log, write_sum
 
-ENGINES = [pytest.param(partial(OnnxEngine, cuda=False), id="ONNX Runtime"), pytest.param(OpenVinoEngine, id="OpenVINO")]
+ENGINES = [pytest.param(OnnxEngine, id="ONNX Runtime"), pytest.param(OpenVinoEngine, id="OpenVINO")]
 every_engine = pytest.mark.parametrize("engine_of", ENGINES)
-EngineOf = partial[OnnxEngine] | type[OpenVinoEngine]
+EngineOf = type[OnnxEngine] | type[OpenVinoEngine]
 
 
 @pytest.fixture
@@ -200,7 +202,7 @@ def test_pixels_of_another_type_are_a_bug(engine_of: EngineOf, graphs: tuple[Pat
 
 def test_batches_of_large_patches_are_small(tmp_path: Path) -> None:
     """60x90x90 is 486 000 pixels; 2 000 000 hold four of them."""
-    engine = OnnxEngine(*write_sum(tmp_path, (1, 60, 90, 90)), cuda=False)
+    engine = OnnxEngine(*write_sum(tmp_path, (1, 60, 90, 90)))
 
     assert engine._sizes(engine._model) == (4, 2, 1)
 
@@ -253,16 +255,18 @@ def test_a_library_asked_for_by_name_must_be_there(without: partial[None], graph
 def test_an_unknown_device_lists_the_known_ones(graphs: tuple[Path, Path]) -> None:
     error = failure(lambda: open_engine(*graphs, device="tpu"))
 
-    assert str(error) == "There is no device 'tpu'; there are auto, cuda, cuda:N, cpu, openvino, onnx-cpu."
+    assert str(error) == "There is no device 'tpu'; there are auto, cuda, cuda:N, tensorrt, tensorrt:N, cpu, openvino, onnx-cpu."
 
 
 @pytest.mark.skipif(has_cuda_device(), reason="there is a CUDA device")
-@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
-def test_cuda_is_never_quietly_the_cpu(device: str, graphs: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "tensorrt", "tensorrt:1"])
+def test_a_gpu_is_never_quietly_the_cpu(device: str, graphs: tuple[Path, Path]) -> None:
     """Whether ONNX Runtime lacks CUDA, or only the machine does."""
     assert str(failure(lambda: open_engine(*graphs, device=device))) in (
         "This ONNX Runtime is built without CUDA.",
+        "This ONNX Runtime is built without TensorRT.",
         "CUDA could not be started: is there a GPU with its driver, CUDA and cuDNN?",
+        "TensorRT could not be started: are a GPU with its driver, CUDA, cuDNN and TensorRT 10 there?",
         "ONNX Runtime could not open the model.",
     )
 
@@ -274,3 +278,33 @@ def test_on_a_gpu_the_answers_are_the_same(graphs: tuple[Path, Path]) -> None:
 
     assert engine.device == "cuda:0 (ONNX Runtime)"
     assert engine.logits(counted(100)).tolist() == [24.0 * k for k in range(100)]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("tuning", [Tuning("HEURISTIC", streams=3), Tuning("HEURISTIC", graphs=True)], ids=["streams", "CUDA graphs"])
+def test_on_a_gpu_several_threads_each_get_their_own_answers(tuning: Tuning, graphs: tuple[Path, Path]) -> None:
+    engine = CudaEngine(*graphs, tuning=tuning)
+    engine.warm_up(SHAPE)
+
+    def ask(value: int) -> tuple[list[float], NDArray[np.float32]]:
+        logits, gradients = engine.logits_and_gradients(np.full((5, *SHAPE), value, np.float32))
+        return logits.tolist(), gradients
+
+    with ThreadPoolExecutor(8) as threads:
+        for value, (logits, gradients) in enumerate(threads.map(ask, range(64))):
+            assert logits == [12.0 * value**2] * 5
+            assert (gradients == value).all()
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_arrays_are_page_locked(graphs: tuple[Path, Path]) -> None:
+    assert CudaEngine(*graphs)._lock(np.zeros(1000, np.float32))
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_reduced_precision_is_what_the_device_says_or_float32(graphs: tuple[Path, Path], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "service")
+    engine = open_engine(*graphs, device="cuda", precision=Precision.TF32)
+
+    assert engine.device in ("cuda:0 (ONNX Runtime, TF32)", "cuda:0 (ONNX Runtime)")
+    assert any("float32" in message for message in caplog.messages)
