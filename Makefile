@@ -1,4 +1,4 @@
-# The verbs of this project. `make` alone lists them. Nothing is installed outside .venv-run (serving) and .venv (everything).
+# The verbs of this project. `make` alone lists them. Nothing is installed outside .venv-run (serving), .venv (everything) and .venv-bench (peers).
 
 PYTHON ?= python3
 # On a machine with a working NVIDIA driver the GPU lock is installed; RUN_LOCK=requirements/run.txt says otherwise.
@@ -8,9 +8,8 @@ RUN_LOCK := $(RUN_LOCK)
 #   make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 TEST_WORKERS ?= 2
-# Handed on to `seashore serve` (make run ARGS="--port 8080"), to `seashore train`, to tests/bench.py and to pytest (make test ARGS="-k pleura").
+# Handed on to `seashore serve` (make run ARGS="--port 8080"), to `seashore train`, to `python -m tests.bench` and to pytest (make test ARGS="-k pleura").
 ARGS ?=
-CLIPS ?= model_store
 EXPERIMENT ?= training/experiments/quick.toml
 
 RUN := .venv-run/bin
@@ -19,6 +18,9 @@ RUN_PACKAGES := .venv-run/.installed-$(notdir $(RUN_LOCK))
 RUN_READY := .venv-run/.installed-seashore
 DEV_PACKAGES := .venv/.installed-all.txt
 DEV_READY := .venv/.installed-seashore
+BENCH := .venv-bench/bin
+BENCH_PACKAGES := .venv-bench/.installed-bench.txt
+BENCH_READY := .venv-bench/.installed-seashore
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 # ONNX Runtime's official builds report their use to Microsoft otherwise. The service turns it off by itself as well.
 export ORT_DISABLE_TELEMETRY := 1
@@ -45,8 +47,8 @@ lint: $(DEV_READY)  ## ruff and mypy --strict
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
 
-bench: $(RUN_READY)  ## serve the shipped model and time one answer for every clip under CLIPS=...; ARGS="--pacs 20": the whole chain into a real archive
-	@$(RUN)/python tests/bench.py $(ARGS) $(CLIPS)
+bench: $(RUN_READY) $(BENCH_READY)  ## one table: answers, load against its peers, engines, saliency, growth, cold start; ARGS="--write" keeps it in docs/benchmark.md
+	@$(BENCH)/python -m tests.bench $(ARGS)
 
 openapi: $(DEV_READY)  ## write openapi/openapi.json and its examples from the code
 	$(DEV)/python -m service.api.openapi
@@ -76,6 +78,15 @@ $(DEV_PACKAGES): requirements/all.txt
 	@$(DEV)/python $(PIP_INSTALL) --no-deps -r $<
 	@touch $@
 
+# .venv-bench is .venv and the servers that the service is timed against: nobody else needs them.
+$(BENCH_PACKAGES): requirements/all.txt requirements/bench.txt
+	@$(call need_python,bench)
+	@echo "Bringing .venv-bench to requirements/all.txt and bench.txt (once; torch again, and 50 MB of peers)"
+	@[ -x $(BENCH)/python ] || $(PYTHON) -m venv .venv-bench
+	@$(BENCH)/python $(PIP_INSTALL) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --constraint $< $$(grep ^torch== $<)
+	@$(BENCH)/python $(PIP_INSTALL) --no-deps -r requirements/all.txt -r requirements/bench.txt
+	@touch $@
+
 # Seashore itself, editable; again when pyproject.toml changes, for the entry points.
 $(RUN_READY): $(RUN_PACKAGES) pyproject.toml
 	@$(RUN)/python $(PIP_INSTALL) --no-deps --editable .
@@ -83,6 +94,10 @@ $(RUN_READY): $(RUN_PACKAGES) pyproject.toml
 
 $(DEV_READY): $(DEV_PACKAGES) pyproject.toml
 	@$(DEV)/python $(PIP_INSTALL) --no-deps --editable .
+	@touch $@
+
+$(BENCH_READY): $(BENCH_PACKAGES) pyproject.toml
+	@$(BENCH)/python $(PIP_INSTALL) --no-deps --editable .
 	@touch $@
 
 need_python = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Seashore needs Python 3.11 or newer. Try: make $(1) PYTHON=python3.11")'

@@ -1,6 +1,7 @@
 """analyse(): phantoms go in, findings come out. The engine's answers are known, so that the rest can be told."""
 
 import math
+import threading
 from dataclasses import replace
 from functools import cache
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from service.cine.clip import Clip
 from service.cine.pooling import sigmoid
+from service.engine.base import Task
+from service.engine.batcher import Batcher
+from service.engine.turn import Lane
 from service.evidence import words
 from service.findings import Analysis, Arrays, PatchFinding, ReasonCode, Verdict
 from service.model import LoadedModel
@@ -458,3 +462,51 @@ def test_a_caller_can_stop_the_work() -> None:
 
     with pytest.raises(Stopped):
         steps_of(stop)
+
+
+# --- the device is shared ---
+
+
+class GatedEngine(LinearEngine):
+    """Answers nothing before `gate` is open."""
+
+    def __init__(self) -> None:
+        super().__init__(np.zeros(SPEC.patch_shape, np.float32))
+        self.gate = threading.Event()
+        self.num_batches = 0
+
+    def logits(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.num_batches += 1
+        assert self.gate.wait(10)
+        return super().logits(patches)
+
+
+def test_a_reading_that_is_stopped_while_it_waits_for_the_device_frees_it_within_a_batch() -> None:
+    engine = GatedEngine()
+    batcher = Batcher(engine)
+    model = replace(loaded_model(engine), engine=batcher)
+
+    class Gone(Exception):
+        pass
+
+    def is_wanted(share: float, stage: str) -> None:
+        if engine.num_batches:
+            raise Gone
+
+    with pytest.raises(Gone):
+        analyse(clip_of(preset_phantom("linear_present", DURATION_S)), model, PLAIN, on_progress=is_wanted)
+
+    engine.gate.set()
+    with batcher.turn() as turn:
+        turn.ask(Task.CLASSIFY, np.zeros((1, *SPEC.patch_shape), np.uint8)).result(5)
+    assert engine.num_batches == 2  # the one that ran when it was stopped, and this
+
+
+def test_a_job_and_a_bedside_clip_are_read_with_the_same_answer() -> None:
+    clip = clip_of(preset_phantom("linear_present", DURATION_S))
+    model = loaded_model(constant_engine(2.0))
+
+    interactive, background = (analyse(clip, model, PLAIN, lane=lane)[0].lung_sliding for lane in Lane)
+
+    assert interactive == background
+    assert interactive.probability == pytest.approx(sigmoid(2.0))

@@ -89,7 +89,7 @@ def test_an_empty_home_folder_would_show_it(tmp_path: Path) -> None:
 def test_openvino_is_installed_without_the_package_that_reports_its_use(lock: Path) -> None:
     names = {line.split("==")[0] for line in lock.read_text().splitlines()}
 
-    assert "openvino" in names
+    assert "openvino" in names or lock.name == "bench.txt"  # which only adds to all.txt
     assert "openvino-telemetry" not in names
 
 

@@ -4,8 +4,8 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -15,22 +15,19 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit, UltrasoundMultiFrameImageStorage, generate_uid
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this is run as a script; `tests.fakes` lies beside it
-
 from service.cine.decode import DEFAULT_LIMITS, open_clip
 from service.pacs.outgoing.outcome import Delivered
 from service.pacs.outgoing.store_scu import store
 from service.pacs.site import Node, ResultKind
+from tests.bench.servers import running, seashore
 from tests.fakes import orthanc
 
 AE_TITLE = "SEASHORE"
 GIVE_UP_AFTER_S = 600.0
 """Without a new result in the archive."""
-Serve = Callable[[dict[str, str]], AbstractContextManager[int]]
-"""Starts the service with these settings."""
 
 
-def time_chain(clips: Sequence[Path], count: int, serve: Serve) -> int:
+def time_chain(clips: Sequence[Path], count: int) -> int:
     """Send `count` instances at once, wait for their results, print the times. Gives the exit status."""
     if not orthanc.is_installed():
         print(f"Skipped: {orthanc.NOT_HERE}.")
@@ -41,7 +38,7 @@ def time_chain(clips: Sequence[Path], count: int, serve: Serve) -> int:
         with _archive(folder / "orthanc") as archive:
             port = orthanc.free_port()
             settings = {"SEASHORE_DATA_DIR": str(folder / "data"), "SEASHORE_SITE": str(_site_file(folder, port, archive))}
-            with serve(settings):
+            with running(seashore(settings)):
                 stored_s, whole_s = _send_and_wait(instances, port, archive)
         _tell(count, stored_s, whole_s, *_timings(folder / "data"))
     return 0
