@@ -85,7 +85,7 @@ class FFmpegSource:
                 frames = []
                 yield DAMAGED
             for frame in frames:
-                yield DAMAGED if frame.is_corrupt else FFmpegPicture(frame)
+                yield DAMAGED if frame.is_corrupt else FFmpegPicture(frame, _display_matrix(frame))
             idle = 0 if frames else idle + 1
             if idle > self._limits.max_frames:
                 return
@@ -183,27 +183,30 @@ def _packets(opened: InputContainer, stream: VideoStream) -> Iterator["Packet[Vi
 @dataclass(frozen=True, slots=True)
 class FFmpegPicture:
     frame: VideoFrame
+    turned: "_DisplayMatrix"
 
     @property
     def time_s(self) -> float | None:
-        frame = self.frame
-        return None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
+        return None if self.frame.pts is None else self._in_seconds(self.frame.pts)
 
     @property
     def shown_s(self) -> float | None:
-        frame = self.frame
-        return float(frame.duration * frame.time_base) if frame.duration and frame.time_base is not None else None
+        return self._in_seconds(self.frame.duration) if self.frame.duration else None
 
     @property
     def size(self) -> tuple[int, int]:
         width, height = self.frame.width, self.frame.height
-        return (height, width) if _display_matrix(self.frame).swaps_axes else (width, height)
+        return (height, width) if self.turned.swaps_axes else (width, height)
 
     def grey(self) -> NDArray[np.uint8]:
-        return _display_matrix(self.frame).show(_grey(self.frame))
+        return self.turned.show(_grey(self.frame))
 
     def rgb(self) -> NDArray[np.uint8]:
-        return _display_matrix(self.frame).show(_rgb(self.frame))
+        return self.turned.show(_rgb(self.frame))
+
+    def _in_seconds(self, ticks: int) -> float | None:
+        base = self.frame.time_base
+        return None if base is None else ticks * base.numerator / base.denominator
 
 
 def _grey(frame: VideoFrame) -> NDArray[np.uint8]:
@@ -291,6 +294,8 @@ class _DisplayMatrix:
     flips_y: bool = False
 
     def show(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self is _UPRIGHT:
+            return frame
         turned = frame.swapaxes(0, 1) if self.swaps_axes else frame
         turned = turned[:, ::-1] if self.flips_x else turned
         return np.ascontiguousarray(turned[::-1] if self.flips_y else turned)
