@@ -29,6 +29,7 @@ from service.options import parse_options
 from service.pacs_cli import add_pacs
 from service.pipeline import Options
 from service.reader import ClipReader, Reader, open_timed
+from service.remote.environment import set_up_ray
 from service.settings import Settings
 from service.shelf import ModelEntry
 from service.validate_cli import add_validate
@@ -140,10 +141,14 @@ def build_app(make_reader: Callable[[Settings], Reader]) -> typer.Typer:
         host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 is reached from this machine only.")] = None,
         port: Annotated[int | None, typer.Option(help="Port to listen on.", min=0, max=65535)] = None,
         device: Device = None,
+        ray: Annotated[
+            bool, typer.Option("--ray", help="Read the clips on a Ray cluster; its own on this machine unless told where.")
+        ] = False,
+        ray_address: Annotated[str | None, typer.Option(help="The cluster of --ray: HOST:PORT, or auto.")] = None,
     ) -> None:
         """Serve the page and the API."""
-        settings = _settings(host=host, port=port, device=device)
-        _serve(settings, make_reader(settings))
+        settings = _settings(host=host, port=port, device=device, ray_address=ray_address)
+        _serve_on_ray(settings) if ray else _serve(settings, make_reader(settings))
 
     @app.command(epilog=EPILOG_PREDICT)
     def predict(
@@ -244,6 +249,20 @@ def _serve(settings: Settings, reader: Reader) -> None:
             super().handle_exit(sig, frame)
 
     Server(config).run()
+
+
+def _serve_on_ray(settings: Settings) -> None:
+    set_up_ray()
+    try:
+        from service import ray_app  # here: nobody else needs Ray installed
+    except ImportError:
+        raise _usage_error('Ray is not installed here: pip install "seashore[cpu,ray]"') from None
+    try:
+        with ray_app.readers_on_ray(settings) as reader:
+            _serve(ray_app.for_cluster(settings), reader)
+    except SeashoreError as error:
+        err.print(f"{error} {error.log_detail}".strip(), markup=False)
+        raise typer.Exit(EXIT_SOME_FAILED) from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -21,10 +21,13 @@ GOLDEN_TOLERANCE = 0.02
 GOLDEN_TOLERANCE_PX = 1.0
 
 
-def load_model(directory: Path, device: str, precision: Precision = Precision.FLOAT32) -> LoadedModel:
-    """The bundle in `model_store/<name>/<version>/`, ready to read clips. Raises: BadBundle, EngineFailed."""
+def load_model(directory: Path, device: str, precision: Precision = Precision.FLOAT32, share: Share | None = None) -> LoadedModel:
+    """The bundle in `model_store/<name>/<version>/`, ready to read clips; with a stream for each core unless `share` is given.
+
+    Raises: BadBundle, EngineFailed.
+    """
     bundle = read_bundle(directory)
-    engine = open_engine(bundle.model_onnx, bundle.saliency_onnx, device=device, share=Share.shared(), precision=precision)
+    engine = open_engine(bundle.model_onnx, bundle.saliency_onnx, device=device, share=share or Share.shared(), precision=precision)
     engine.warm_up(bundle.input_spec.patch_shape)
     model = LoadedModel(bundle, Batcher(engine))
     check_golden(model)

@@ -27,6 +27,9 @@ from service.pipeline import Options, Progress, analyse
 from service.settings import Settings
 from service.shelf import ModelEntry, ModelShelf
 
+JOB_PIXELS_A_SECOND = 1920 * 1080 * 30
+"""Of clip: no deadline bounds a job, so it may be 1080p all along."""
+
 
 def open_timed(reader: "Reader", path: Path, *, unhurried: bool = False) -> tuple[Clip, float]:
     """The clip, and the milliseconds it took to open it. Raises: RequestError."""
@@ -113,7 +116,7 @@ class ClipReader:
             self._limits,
             max_seconds=max(settings.max_job_seconds, settings.max_seconds),
             max_frames=round(self._limits.max_frames * patience),
-            max_pixels_in_all=round(self._limits.max_pixels_in_all * patience),
+            max_pixels_in_all=round(settings.max_job_seconds * JOB_PIXELS_A_SECOND),
         )
         self._shelf: ModelShelf[LoadedModel] = ModelShelf(
             settings.model_store, settings.default_model, lambda folder: load_model(folder, settings.device, Precision(settings.precision))

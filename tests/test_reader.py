@@ -4,8 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from service.cine.clip import DEFAULT_LIMITS, DecodeLimits
 from service.pipeline import Options
+from service.reader import ClipReader
 from service.reading import Saliency
+from service.settings import Settings
 from tests.fakes import pdf
 from tests.fakes.service import shipped_bundle, shipped_reader
 
@@ -21,3 +24,16 @@ def test_a_report_shows_the_limits_of_the_model_that_answered_and_none_when_it_h
     known, unknown = (set(pdf.text((tmp_path / name).read_bytes()).split("\n")) for name in ("known", "gone"))
     assert {"ABSENT", "PRESENT", "Analysed", "2026-11-21 00:00 UTC"} <= known
     assert {"ABSENT", "PRESENT"} & unknown == set()
+
+
+def test_a_job_may_be_as_long_as_it_says_at_1080p(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten minutes of it were refused for their pixels, though fifteen are promised."""
+    limits: list[DecodeLimits] = []
+    monkeypatch.setattr("service.reader.open_clip", lambda path, asked: limits.append(asked))
+    reader = ClipReader(Settings(max_seconds=125, max_job_seconds=600))
+
+    reader.open(Path("clip"), unhurried=True)
+    reader.open(Path("clip"))
+
+    assert limits[0].max_pixels_in_all == 600 * 30 * 1920 * 1080
+    assert limits[1].max_pixels_in_all == DEFAULT_LIMITS.max_pixels_in_all

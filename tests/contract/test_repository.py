@@ -152,7 +152,7 @@ def test_the_locks_hold_all_that_is_declared_and_agree() -> None:
 
     assert declared("cpu") <= run.keys()
     assert declared("gpu") <= gpu.keys()
-    assert declared("cpu", "report", "parquet", "train", "test") <= everything.keys()
+    assert declared("cpu", "report", "parquet", "train", "test", "ray") <= everything.keys()
     assert run.items() <= everything.items()
     assert {name for name in run if gpu.get(name) != run[name]} == {"onnxruntime"}
     assert gpu["onnxruntime-gpu"] == run["onnxruntime"]

@@ -1,0 +1,142 @@
+"""A `Reader` whose clips are read elsewhere: the API and the jobs ask it as they ask one that reads by itself."""
+
+import logging
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.cine.clip import Clip, ClipInfo
+from service.engine.turn import Lane
+from service.errors import EngineFailed
+from service.evidence.identity import Identity
+from service.findings import Analysis, Arrays
+from service.pipeline import Options, Progress
+from service.reader import ClipReader
+from service.remote.calls import RemoteBug, Replicas, Wanted
+from service.remote.reader_desk import Page, SentClip
+from service.settings import Settings
+from service.shelf import ModelEntry, ModelShelf
+
+START_WITHIN_S = 300.0
+"""A cluster's first replicas; machines that must be started for them take minutes."""
+
+log = logging.getLogger(__name__)
+
+
+class FileClip:
+    """A clip that is read elsewhere. Opened here only where its frames are asked for, as for what is drawn into the archive."""
+
+    def __init__(self, path: Path, opener: ClipReader, *, is_unhurried: bool) -> None:
+        self._path = path
+        self._opener = opener
+        self._is_unhurried = is_unhurried
+
+    def sent(self) -> SentClip:
+        return SentClip(np.fromfile(self._path, np.uint8), self._is_unhurried)
+
+    @cached_property
+    def _opened(self) -> Clip:
+        return self._opener.open(self._path, unhurried=self._is_unhurried)
+
+    @property
+    def info(self) -> ClipInfo:
+        return self._opened.info
+
+    def frames(self) -> Iterator[NDArray[np.uint8]]:
+        return self._opened.frames()
+
+    def rgb_frames(self) -> Iterator[NDArray[np.uint8]]:
+        return self._opened.rgb_frames()
+
+
+class RemoteReader:
+    """Sends clips to the readers of a cluster. What the model store holds is looked up here; it is the same on every machine."""
+
+    def __init__(self, settings: Settings, readers: Replicas) -> None:
+        self._opener = ClipReader(settings)  # opens files; it is never asked for a model
+        self._readers = readers
+        self._shelf: ModelShelf[bool] = ModelShelf(settings.model_store, settings.default_model, self._load)
+
+    def models(self) -> tuple[ModelEntry, ...]:
+        return self._shelf.entries()
+
+    def find(self, model: str | None) -> ModelEntry:
+        return self._shelf.find(model)
+
+    def digest(self, entry: ModelEntry) -> str:
+        return self._shelf.digest(entry)
+
+    def load(self, entry: ModelEntry) -> None:
+        """By one of the readers and one of the engines; the others load it when they start, or when they are first asked for it."""
+        self._shelf.get(entry)
+
+    def reload(self) -> ModelEntry:
+        return self._shelf.reload()
+
+    def open(self, path: Path, *, unhurried: bool = False) -> FileClip:
+        """Nothing is looked at yet: what is wrong with the clip is raised by `read`."""
+        return FileClip(path, self._opener, is_unhurried=unhurried)
+
+    def read(
+        self,
+        clip: Clip,
+        entry: ModelEntry,
+        options: Options,
+        on_progress: Progress | None = None,
+        *,
+        decode_ms: float = 0.0,
+        lane: Lane = Lane.INTERACTIVE,
+        keeps_arrays: bool = False,
+    ) -> tuple[Analysis, Arrays | None]:
+        """As `Reader.read`. Progress is told, but not how far it is. `decode_ms` is measured where it is decoded."""
+
+        def wanted() -> None:
+            if on_progress is not None:
+                on_progress(0.0, "model")
+
+        read: tuple[Analysis, Arrays | None] = self._call("read", _sent(clip), entry, options, lane, keeps_arrays, wanted=wanted)
+        return read
+
+    def annotate(self, clip: Clip, analysis: Analysis, out: Path) -> None:
+        self._call("annotate", _sent(clip), analysis, wanted=lambda: None).tofile(out)
+
+    def report(
+        self,
+        clip: Clip,
+        analysis: Analysis,
+        out: Path,
+        *,
+        analysed_at: datetime,
+        identity: Identity | None = None,
+        show_outside_region: bool = True,
+    ) -> None:
+        page = Page(analysed_at, identity, show_outside_region)
+        self._call("report", _sent(clip), analysis, page, wanted=lambda: None).tofile(out)
+
+    def _load(self, folder: Path) -> bool:
+        end_s = time.monotonic() + START_WITHIN_S
+
+        def wanted() -> None:
+            if time.monotonic() > end_s:
+                raise EngineFailed(f"The cluster had no reader and engine ready within {START_WITHIN_S:g} s.")
+
+        self._call("load", ModelEntry(folder.parent.name, folder.name, is_default=False, is_loaded=False), wanted=wanted)
+        return True
+
+    def _call(self, method: str, *arguments: Any, wanted: Wanted) -> Any:
+        try:
+            return self._readers.call(method, *arguments, wanted=wanted)
+        except RemoteBug as bug:
+            log.error("internal_error on the cluster: %s", bug.where)
+            raise
+
+
+def _sent(clip: Clip) -> SentClip:
+    assert isinstance(clip, FileClip), "a reader is given the clips that it opened"
+    return clip.sent()

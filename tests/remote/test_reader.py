@@ -1,0 +1,187 @@
+"""A clip read by the desks of a cluster is read as by one process."""
+
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.engine.turn import Lane
+from service.errors import EngineFailed, UnsupportedFormat
+from service.pipeline import Options
+from service.reading import Saliency
+from service.remote import reader as reader_module
+from service.remote.calls import Broken, RemoteBug, answer_of
+from service.remote.engine_desk import EngineDesk
+from service.remote.reader import RemoteReader
+from service.remote.reader_desk import ReaderDesk, in_memory
+from service.settings import Settings
+from tests.fakes import media
+from tests.fakes.phantoms import small_phantom
+from tests.fakes.service import shipped_reader
+from tests.remote.beside import Beside, running_loop
+
+SETTINGS = Settings(device="cpu")
+AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def beside() -> Iterator[tuple[RemoteReader, Beside, Beside]]:
+    """A reader, and the desks behind it; the engines' desk is given the model of the one process, for it takes seconds to load."""
+    here = shipped_reader()
+    with running_loop() as loop:
+        engines = Beside(EngineDesk(SETTINGS, lambda folder: here._shelf.get(here.find(None))), loop)
+        readers = Beside(ReaderDesk(SETTINGS, engines), loop)
+        reader = RemoteReader(SETTINGS, readers)
+        reader.load(reader.find(None))
+        yield reader, readers, engines
+
+
+@pytest.fixture(scope="module")
+def reader(beside: tuple[RemoteReader, Beside, Beside]) -> RemoteReader:
+    return beside[0]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "clip"
+    path.write_bytes(media.mp4(small_phantom("present", 2.2).frames))
+    return path
+
+
+@pytest.mark.parametrize("saliency", Saliency)
+def test_the_answer_is_that_of_one_process(reader: RemoteReader, clip: Path, saliency: Saliency) -> None:
+    here, entry = shipped_reader(), reader.find(None)
+
+    found, arrays = reader.read(reader.open(clip), entry, Options(saliency), keeps_arrays=True)
+    expected, expected_arrays = here.read(here.open(clip), entry, Options(saliency), keeps_arrays=True)
+
+    assert found.lung_sliding.probability == pytest.approx(expected.lung_sliding.probability, abs=1e-6)
+    assert found.model == expected.model
+    assert found.timings.model_ms + found.timings.saliency_ms > 0
+    assert len(found.windows) == len(expected.windows) > 0
+    assert arrays is not None
+    assert expected_arrays is not None
+    np.testing.assert_array_equal(arrays.patches, expected_arrays.patches)
+    np.testing.assert_allclose(arrays.logits, expected_arrays.logits, atol=1e-5)
+
+
+def test_what_is_drawn_is_drawn_there(reader: RemoteReader, clip: Path, tmp_path: Path) -> None:
+    analysis, arrays = reader.read(reader.open(clip), reader.find(None), Options(Saliency.NONE))
+    reader.annotate(reader.open(clip), analysis, tmp_path / "annotated.mp4")
+    reader.report(reader.open(clip), analysis, tmp_path / "report.pdf", analysed_at=AT)
+    shipped_reader().report(shipped_reader().open(clip), analysis, tmp_path / "here.pdf", analysed_at=AT)
+
+    assert arrays is None
+    assert (tmp_path / "annotated.mp4").read_bytes()[4:8] == b"ftyp"
+    assert (tmp_path / "report.pdf").read_bytes() == (tmp_path / "here.pdf").read_bytes()
+
+
+def test_what_is_wrong_with_a_clip_is_said_in_the_same_words(reader: RemoteReader, tmp_path: Path) -> None:
+    (tmp_path / "clip").write_bytes(b"hello")
+
+    with pytest.raises(UnsupportedFormat, match=r"^This is text, not a clip\."):
+        reader.read(reader.open(tmp_path / "clip"), reader.find(None), Options())
+
+
+def test_a_job_is_read_in_the_background_and_told_that_it_goes_on(reader: RemoteReader, clip: Path) -> None:
+    told: list[tuple[float, str]] = []
+    reader.read(
+        reader.open(clip, unhurried=True),
+        reader.find(None),
+        Options(Saliency.NONE),
+        lambda share, stage: told.append((share, stage)),
+        lane=Lane.BACKGROUND,
+    )
+
+    assert set(told) == {(0.0, "model")}
+
+
+def test_a_clip_whose_caller_has_left_is_put_aside(beside: tuple[RemoteReader, Beside, Beside], clip: Path) -> None:
+    reader, _, engines = beside
+    before = len(engines.methods)
+
+    def leave(share: float, stage: str) -> None:
+        if len(engines.methods) > before:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reader.read(reader.open(clip), reader.find(None), Options(Saliency.SMOOTHGRAD), leave)
+    asked = len(engines.methods) - before
+
+    assert asked < 8  # of the 8 noisy copies of each window, were it read to its end
+
+
+def test_the_frames_of_a_clip_are_there_for_what_is_made_here(reader: RemoteReader, clip: Path) -> None:
+    """The secondary capture in the archive is written by the node of the PACS."""
+    opened = reader.open(clip)
+
+    assert opened.info.num_frames == len(list(opened.frames())) == len(list(opened.rgb_frames())) == 66
+
+
+def test_a_model_is_loaded_by_the_cluster_and_then_said_to_be(beside: tuple[RemoteReader, Beside, Beside]) -> None:
+    reader, readers, _ = beside
+
+    assert readers.methods[0] == "load"
+    assert [entry.is_loaded for entry in reader.models()][0]
+    assert reader.reload() == reader.find(None)
+    assert len(reader.digest(reader.find(None))) == 64
+
+
+def test_a_cluster_that_never_starts_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nobody:
+        def call(self, method: str, *arguments: object, wanted: object) -> None:
+            while True:
+                wanted()  # type: ignore[operator]
+
+    monkeypatch.setattr(reader_module, "START_WITHIN_S", 0.05)
+    reader = RemoteReader(SETTINGS, Nobody())
+
+    with pytest.raises(EngineFailed, match=r"^The cluster had no reader and engine ready within 0.05 s\.$"):
+        reader.load(reader.find(None))
+
+
+def test_engines_with_another_model_are_not_used() -> None:
+    class Others:
+        def call(self, method: str, *arguments: object, wanted: object) -> tuple[str, str]:
+            return "f" * 64, "cpu"
+
+    with running_loop() as loop:
+        reader = RemoteReader(SETTINGS, Beside(ReaderDesk(SETTINGS, Others()), loop))
+        with pytest.raises(EngineFailed, match=r"^The readers and the engines of the cluster hold different models "):
+            reader.load(reader.find(None))
+
+
+def test_a_bug_over_there_is_logged_where_it_was_and_without_its_message(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Buggy:
+        def call(self, method: str, *arguments: object, wanted: object) -> object:
+            return answer_of(Broken("ValueError in decode (decode.py:12)"))
+
+    reader = RemoteReader(SETTINGS, Buggy())
+    with pytest.raises(RemoteBug):
+        reader.read(reader.open(clip), reader.find(None), Options())
+
+    assert "internal_error on the cluster: ValueError in decode (decode.py:12)" in caplog.text
+
+
+def test_a_clip_that_was_sent_lies_in_memory_alone_and_only_as_long_as_it_is_read() -> None:
+    with in_memory(np.frombuffer(b"a clip", np.uint8)) as path:
+        assert path.read_bytes() == b"a clip"
+        assert os.readlink(path).startswith("/memfd:")
+    assert not path.exists()
+
+
+def test_a_reader_replica_warms_up_beside_its_requests(beside: tuple[RemoteReader, Beside, Beside]) -> None:
+    asked = threading.Event()
+
+    class Engines:
+        def call(self, method: str, *arguments: object, wanted: object) -> None:
+            asked.set()
+            raise EngineFailed("There is no engine yet.")
+
+    ReaderDesk(SETTINGS, Engines()).warm_up()
+
+    assert asked.wait(5)
