@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from service.cine.clip import DEFAULT_LIMITS, DecodeLimits
 from service.pipeline import Options
 from service.reader import ClipReader
