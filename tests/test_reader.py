@@ -1,4 +1,4 @@
-"""The shelf of models: which bundle a request means, and that each is loaded once, however many ask."""
+"""The real reader: what it lets in, and what a report shows of the model that answered."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
