@@ -54,7 +54,7 @@ ASKS_AN_ENGINE = 64
 BUSY_ENGINE_ASKS = 8
 BUSY_READER_CLIPS = 1.5
 """Under way on average, from which on another replica is started."""
-SHARED_FIELDS = {"model_store", "default_model", "device", "max_seconds", "max_pixels", "max_job_seconds"}
+SHARED_FIELDS = {"model_store", "default_model", "device", "precision", "max_seconds", "max_pixels", "max_job_seconds"}
 """Of the settings, what replicas are told. Not the database's password: whoever reaches a cluster can read its state."""
 
 KNOCK_S = 5.0

@@ -1,9 +1,10 @@
 """A graph that is opened once for each batch size, with arrays that stay where they are.
 
-ONNX Runtime's CUDA provider chooses a convolution's algorithm and plans memory for the last shape it has seen: batches of 64, 4 and
-64 through one session have it choose three times (measured by others: 2.9 times slower, vernacula #191). A session that only ever
-sees one batch size chooses once. The weights are 8 MB, so sessions are cheap; activations are what counts, and those belong to a
-batch size anyway. Fixed shapes and addresses are also what CUDA graphs and TensorRT ask for.
+OpenVINO fuses fewer layers where the batch size is left open. ONNX Runtime's CUDA provider chooses a convolution's algorithm and plans
+memory for the last shape it has seen: batches of 64, 4 and 64 through one session have it choose three times (measured by others: 2.9
+times slower, vernacula #191). A session that only ever sees one batch size chooses once. The weights are 8 MB, so sessions are cheap;
+activations are what counts, and those belong to a batch size anyway. Fixed shapes and addresses are also what CUDA graphs and TensorRT
+ask for.
 """
 
 import threading
@@ -72,15 +73,17 @@ class BoundBatch:
 class BucketGraph:
     """A `Graph` of as many sessions as there are batch sizes, each opened when it is first needed."""
 
-    def __init__(self, open_session: Callable[[int], Any], bind: Callable[[Any], Bound], streams: int) -> None:
-        """`open_session(batch size)`; `bind(session)` for each stream. Opens the session of single patches."""
+    def __init__(
+        self, open_session: Callable[[int], Any], bind: Callable[[Any], Bound], streams: int, shape_of: Callable[[Any], tuple[int, ...]]
+    ) -> None:
+        """`open_session(batch size)`, at once for single patches; `bind(session)` for each stream; `shape_of(session)` is (N, C, T, h, w)."""
         self._open_session = open_session
         self._bind = bind
         self._streams = streams
         self._opening = threading.Lock()
         self._idle: dict[int, SimpleQueue[Bound]] = {}
         session = open_session(1)
-        _, c, t, h, w = session.get_inputs()[0].shape
+        _, c, t, h, w = shape_of(session)
         self._patch_shape = (c, t, h, w)
         self._keep(1, session)
 

@@ -119,7 +119,7 @@ class CudaEngine(GraphEngine):
         self._ort.preload_dlls()  # CUDA and cuDNN may be Python packages, which the linker does not find by itself
 
     def _open(self, path: Path) -> BucketGraph:
-        return BucketGraph(lambda size: self._session(path, size, self._search_of(path)), self._bind, self.streams)
+        return BucketGraph(lambda size: self._session(path, size, self._search_of(path)), self._bind, self.streams, input_shape)
 
     def _search_of(self, path: Path) -> ConvSearch:
         return self._searches.get(path, self._tuning.search or "HEURISTIC")
@@ -198,6 +198,12 @@ def _seconds(bound: Bound, batch: Grey) -> float:
     start_s = time.perf_counter()
     bound.run(batch)
     return time.perf_counter() - start_s
+
+
+def input_shape(session: Any) -> tuple[int, ...]:
+    """(N, C, T, h, w) of an ONNX Runtime session."""
+    shape: tuple[int, ...] = tuple(session.get_inputs()[0].shape)
+    return shape
 
 
 class _OnOneThread:
