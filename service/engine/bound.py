@@ -76,7 +76,7 @@ class BucketGraph:
     def __init__(
         self, open_session: Callable[[int], Any], bind: Callable[[Any], Bound], streams: int, shape_of: Callable[[Any], tuple[int, ...]]
     ) -> None:
-        """`open_session(batch size)`, at once for single patches; `bind(session)` for each stream; `shape_of(session)` is (N, C, T, h, w)."""
+        """`open_session(batch size)`, at once for single patches; `bind(session)` a stream; `shape_of(session)` is (N, C, T, h, w)."""
         self._open_session = open_session
         self._bind = bind
         self._streams = streams
