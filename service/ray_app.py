@@ -26,7 +26,8 @@ from service.engine.base import MAX_STREAMS, Share
 from service.engine.precision import Precision
 from service.errors import EngineFailed, Overloaded
 from service.loading import load_model
-from service.remote.calls import Wanted, answer_of
+from service.reading import Wanted
+from service.remote.calls import answer_of
 from service.remote.engine_desk import EngineDesk
 from service.remote.reader import RemoteReader
 from service.remote.reader_desk import CLIPS_A_READER, ReaderDesk

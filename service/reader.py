@@ -8,6 +8,7 @@ import logging
 import time
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -25,7 +26,7 @@ from service.loading import load_model
 from service.model import LoadedModel
 from service.pipeline import Options, Progress, analyse
 from service.settings import Settings
-from service.shelf import ModelEntry, ModelShelf
+from service.shelf import ModelEntry, ModelShelf, OverShelf
 
 JOB_PIXELS_A_SECOND = 1920 * 1080 * 30
 """Of clip: no deadline bounds a job, so it may be 1080p all along."""
@@ -103,7 +104,7 @@ class Reader(Protocol):
         ...
 
 
-class ClipReader:
+class ClipReader(OverShelf[LoadedModel]):
     """The real reader: decodes, analyses and draws, with the models of a store on one device."""
 
     def __init__(self, settings: Settings) -> None:
@@ -118,24 +119,8 @@ class ClipReader:
             max_frames=round(self._limits.max_frames * patience),
             max_pixels_in_all=round(settings.max_job_seconds * JOB_PIXELS_A_SECOND),
         )
-        self._shelf: ModelShelf[LoadedModel] = ModelShelf(
-            settings.model_store, settings.default_model, lambda folder: load_model(folder, settings.device, Precision(settings.precision))
-        )
-
-    def models(self) -> tuple[ModelEntry, ...]:
-        return self._shelf.entries()
-
-    def find(self, model: str | None) -> ModelEntry:
-        return self._shelf.find(model)
-
-    def digest(self, entry: ModelEntry) -> str:
-        return self._shelf.digest(entry)
-
-    def load(self, entry: ModelEntry) -> None:
-        self._shelf.get(entry)
-
-    def reload(self) -> ModelEntry:
-        return self._shelf.reload()
+        load = partial(load_model, device=settings.device, precision=Precision(settings.precision))
+        super().__init__(ModelShelf(settings.model_store, settings.default_model, load))
 
     def open(self, path: Path, *, unhurried: bool = False) -> Clip:
         return open_clip(path, self._job_limits if unhurried else self._limits)

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -54,12 +54,8 @@ class DeviceWait:
 
     def get(self, task: Task, asked: "Future[Answer]") -> Answer:
         """Raises: EngineFailed; whatever `wanted` raises."""
-        while not asked.done():
+        while not wait([asked], LOOK_EVERY_S).done:
             self._wanted()
-            try:
-                asked.exception(LOOK_EVERY_S)
-            except TimeoutError:
-                continue
         answer = asked.result()
         self.device_s[task] += answer.device_s
         return answer

@@ -1,6 +1,5 @@
 """The bundles of a store, each loaded once, when it is first needed; and the one that is asked when nobody names one."""
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,8 +12,6 @@ from service.errors import BadBundle, OperatorError
 Loaded = TypeVar("Loaded")
 
 OPERATORS_HINT = "SEASHORE_MODEL_STORE says where the store is, SEASHORE_DEFAULT_MODEL which model is read when none is named."
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +123,25 @@ class ModelShelf(Generic[Loaded]):
             return resolve(self._store, None, default=self._default)
         except BadBundle:
             return None
+
+
+class OverShelf(Generic[Loaded]):
+    """What a `Reader` says of its models: what its shelf says."""
+
+    def __init__(self, shelf: ModelShelf[Loaded]) -> None:
+        self._shelf = shelf
+
+    def models(self) -> tuple[ModelEntry, ...]:
+        return self._shelf.entries()
+
+    def find(self, model: str | None) -> ModelEntry:
+        return self._shelf.find(model)
+
+    def digest(self, entry: ModelEntry) -> str:
+        return self._shelf.digest(entry)
+
+    def load(self, entry: ModelEntry) -> None:
+        self._shelf.get(entry)
+
+    def reload(self) -> ModelEntry:
+        return self._shelf.reload()

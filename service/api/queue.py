@@ -64,12 +64,6 @@ class ReadingQueue:
         """Readings under way or waiting."""
         return len(self._backlog)
 
-    @property
-    def wait_s(self) -> float:
-        """How long a clip that comes now would wait for its turn."""
-        with self._lock:
-            return self._backlog.wait_s()
-
     def refuse_when_full(self) -> None:
         """Raises: Overloaded. Asked once before the upload, so that it is not received in vain."""
         with self._lock:

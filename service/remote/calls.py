@@ -1,15 +1,13 @@
 """One process asks another: what it may be told, and what is raised here of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from service.errors import SeashoreError
+from service.reading import Wanted
 from service.telemetry import describe_bug
-
-Wanted = Callable[[], None]
-"""Called often while an answer is waited for. Raises when nobody wants it any more."""
 
 
 class Replicas(Protocol):

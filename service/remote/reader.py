@@ -18,10 +18,11 @@ from service.evidence.identity import Identity
 from service.findings import Analysis, Arrays
 from service.pipeline import Options, Progress
 from service.reader import ClipReader
-from service.remote.calls import RemoteBug, Replicas, Wanted
+from service.reading import Wanted
+from service.remote.calls import RemoteBug, Replicas
 from service.remote.reader_desk import Page, SentClip
 from service.settings import Settings
-from service.shelf import ModelEntry, ModelShelf
+from service.shelf import ModelEntry, ModelShelf, OverShelf
 
 START_WITHIN_S = 300.0
 """A cluster's first replicas; machines that must be started for them take minutes."""
@@ -55,29 +56,13 @@ class FileClip:
         return self._opened.rgb_frames()
 
 
-class RemoteReader:
+class RemoteReader(OverShelf[bool]):
     """Sends clips to the readers of a cluster. What the model store holds is looked up here; it is the same on every machine."""
 
     def __init__(self, settings: Settings, readers: Replicas) -> None:
         self._opener = ClipReader(settings)  # opens files; it is never asked for a model
         self._readers = readers
-        self._shelf: ModelShelf[bool] = ModelShelf(settings.model_store, settings.default_model, self._load)
-
-    def models(self) -> tuple[ModelEntry, ...]:
-        return self._shelf.entries()
-
-    def find(self, model: str | None) -> ModelEntry:
-        return self._shelf.find(model)
-
-    def digest(self, entry: ModelEntry) -> str:
-        return self._shelf.digest(entry)
-
-    def load(self, entry: ModelEntry) -> None:
-        """By one of the readers and one of the engines; the others load it when they start, or when they are first asked for it."""
-        self._shelf.get(entry)
-
-    def reload(self) -> ModelEntry:
-        return self._shelf.reload()
+        super().__init__(ModelShelf(settings.model_store, settings.default_model, self._load))
 
     def open(self, path: Path, *, unhurried: bool = False) -> FileClip:
         """Nothing is looked at yet: what is wrong with the clip is raised by `read`."""
@@ -120,6 +105,7 @@ class RemoteReader:
         self._call("report", _sent(clip), analysis, page, wanted=lambda: None).tofile(out)
 
     def _load(self, folder: Path) -> bool:
+        """By one of the readers and one of the engines; the others load it when they start, or when they are first asked for it."""
         end_s = time.monotonic() + START_WITHIN_S
 
         def wanted() -> None:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.engine.base import Task
-from service.remote.calls import Wanted, answer_of
+from service.reading import Wanted
+from service.remote.calls import answer_of
 from service.shelf import ModelEntry
 
 ENTRY = ModelEntry("linear", "0.0.1", is_default=True, is_loaded=False)

@@ -10,7 +10,7 @@ import pytest
 
 from service.engine.base import Task
 from service.engine.turn import Answer, Lane
-from service.remote.calls import Wanted
+from service.reading import Wanted
 from service.remote.device import RemoteDevice
 from service.remote.engine_desk import ClipWork
 from tests.remote.beside import ENTRY, patches
