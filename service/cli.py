@@ -5,6 +5,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
@@ -29,6 +30,7 @@ from service.options import parse_options
 from service.pacs_cli import add_pacs
 from service.pipeline import Options
 from service.reader import ClipReader, Reader, open_timed
+from service.readers.reader import reader_processes
 from service.remote.environment import set_up_ray
 from service.settings import Settings
 from service.shelf import ModelEntry
@@ -74,7 +76,7 @@ out = Console(highlight=False, soft_wrap=True)
 
 def main() -> None:
     """The console script."""
-    app = build_app(ClipReader)
+    app = build_app(ClipReader, reader_processes)
     for entry_point in entry_points(group=COMMANDS_GROUP):
         if _is_wanted(entry_point.name, sys.argv[1:]):
             _add_command(app, entry_point)
@@ -116,8 +118,12 @@ Model = Annotated[str | None, typer.Option(help="NAME or NAME:VERSION, from `sea
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
-def build_app(make_reader: Callable[[Settings], Reader]) -> typer.Typer:
-    """The commands, around whoever reads clips."""
+Serving = Callable[[Settings], AbstractContextManager[Reader]]
+"""Opens whoever reads many clips at once, for as long as they are served."""
+
+
+def build_app(make_reader: Callable[[Settings], Reader], serving: Serving | None = None) -> typer.Typer:
+    """The commands, around whoever reads clips: `serving` for `seashore serve`, one that `make_reader` makes for the others."""
     app = typer.Typer(
         name="seashore",
         help="Does the lung slide? Reads lung-ultrasound clips and shows what the answer rests on.",
@@ -148,7 +154,11 @@ def build_app(make_reader: Callable[[Settings], Reader]) -> typer.Typer:
     ) -> None:
         """Serve the page and the API."""
         settings = _settings(host=host, port=port, device=device, ray_address=ray_address)
-        _serve_on_ray(settings) if ray else _serve(settings, make_reader(settings))
+        if ray:
+            _serve_on_ray(settings)
+            return
+        with nullcontext(make_reader(settings)) if serving is None else serving(settings) as reader:
+            _serve(settings, reader)
 
     @app.command(epilog=EPILOG_PREDICT)
     def predict(

@@ -3,8 +3,9 @@
 Every coordinate is in pixels of the uploaded frame (x right, y down, pixel centres at integers).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,3 +205,14 @@ class Arrays:
     """Index into `Analysis.windows`, (N,)."""
     row: NDArray[np.int32]
     column: NDArray[np.int32]
+
+    @classmethod
+    def of_names(cls, named: dict[str, NDArray[Any]]) -> "Arrays":
+        """The inverse of `by_name`."""
+        gradients = named.get("gradients")
+        return cls(**{name: array for name, array in named.items() if name != "gradients"}, gradients=gradients)
+
+    def by_name(self) -> dict[str, NDArray[Any]]:
+        """Those that there are."""
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: array for name, array in named.items() if array is not None}

@@ -55,8 +55,6 @@ ASKS_AN_ENGINE = 64
 BUSY_ENGINE_ASKS = 8
 BUSY_READER_CLIPS = 1.5
 """Under way on average, from which on another replica is started."""
-SHARED_FIELDS = {"model_store", "default_model", "device", "precision", "max_seconds", "max_pixels", "max_job_seconds"}
-"""Of the settings, what replicas are told. Not the database's password: whoever reaches a cluster can read its state."""
 
 KNOCK_S = 5.0
 
@@ -140,7 +138,7 @@ def build(fields: dict[str, Any]) -> serve.Application:
 
 def build_readers(settings: Settings) -> serve.Application:
     """Readers and engines, for a front outside the cluster."""
-    fields = shared_fields(settings)
+    fields = settings.of_readers()
     engine = serve.deployment(
         name=ENGINE,
         max_ongoing_requests=ASKS_AN_ENGINE,
@@ -161,10 +159,6 @@ def build_readers(settings: Settings) -> serve.Application:
 def for_cluster(settings: Settings) -> Settings:
     """As many clips at once as the cluster may have readers for."""
     return settings.model_copy(update={"max_concurrent": max(settings.max_concurrent, settings.ray_readers * CLIPS_A_READER)})
-
-
-def shared_fields(settings: Settings) -> dict[str, Any]:
-    return settings.model_dump(mode="json", include=SHARED_FIELDS)
 
 
 def settings_of(fields: dict[str, Any]) -> Settings:

@@ -6,6 +6,7 @@ answer behind the same seam.
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -107,7 +108,8 @@ class Reader(Protocol):
 class ClipReader(OverShelf[LoadedModel]):
     """The real reader: decodes, analyses and draws, with the models of a store on one device."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, load: Callable[[Path], LoadedModel] | None = None) -> None:
+        """`load` opens the bundle in a folder; on the device of the settings unless it is given."""
         # Its warnings quote the values of damaged objects, a patient's name among them, and the file's path.
         for library in ("pydicom", "highdicom"):
             logging.getLogger(library).propagate = False
@@ -119,8 +121,8 @@ class ClipReader(OverShelf[LoadedModel]):
             max_frames=round(self._limits.max_frames * patience),
             max_pixels_in_all=round(settings.max_job_seconds * JOB_PIXELS_A_SECOND),
         )
-        load = partial(load_model, device=settings.device, precision=Precision(settings.precision))
-        super().__init__(ModelShelf(settings.model_store, settings.default_model, load))
+        here = partial(load_model, device=settings.device, precision=Precision(settings.precision))
+        super().__init__(ModelShelf(settings.model_store, settings.default_model, load or here))
 
     def open(self, path: Path, *, unhurried: bool = False) -> Clip:
         return open_clip(path, self._job_limits if unhurried else self._limits)

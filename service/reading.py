@@ -50,7 +50,7 @@ class DeviceWait:
         self.device_s = dict.fromkeys(Task, 0.0)
 
     def ask(self, task: Task, patches: NDArray[np.uint8]) -> "Future[Answer]":
-        return self._turn.ask(task, patches.astype(np.float32) if task is Task.EXPLAIN else patches)
+        return self._turn.ask(task, patches)
 
     def get(self, task: Task, asked: "Future[Answer]") -> Answer:
         """Raises: EngineFailed; whatever `wanted` raises."""

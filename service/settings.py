@@ -5,9 +5,12 @@ What belongs to a model is in its bundle, never here.
 
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.machine import available_cores
 
 
 def _shipped_model_store() -> Path:
@@ -18,6 +21,16 @@ def _shipped_model_store() -> Path:
 def _state_home() -> Path:
     """Where the XDG base directory specification puts what a program must remember between its runs."""
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "seashore"
+
+
+def _cores() -> int:
+    """Two at least, so that a long clip does not stand before all others."""
+    return min(max(2, available_cores()), MAX_READERS)
+
+
+MAX_READERS = 16
+"""Unless more are asked for: each takes 100 MB, and so many keep a GPU busy."""
+READERS_FIELDS = {"model_store", "default_model", "device", "precision", "max_seconds", "max_pixels", "max_job_seconds"}
 
 
 class Settings(BaseSettings):
@@ -45,7 +58,7 @@ class Settings(BaseSettings):
 
     deadline_s: float = Field(default=60.0, gt=0, description="Longest a request waits for its answer once its clip is here, in seconds.")
     upload_deadline_s: float = Field(default=300.0, gt=0, description="Longest a clip may take to arrive, in seconds.")
-    max_concurrent: int = Field(default=2, ge=1, description="Clips read at the same time.")
+    max_concurrent: int = Field(default_factory=_cores, ge=1, description="Clips read at the same time, each in a process of its own.")
     max_wait_s: float = Field(
         default=20.0, ge=0, description="Longest wait for a turn that is put up with, in seconds of work; above it a clip is answered 429."
     )
@@ -87,3 +100,7 @@ class Settings(BaseSettings):
     ray_engine_gpus: float = Field(default=0.0, ge=0, description="GPUs of one such engine; 0.5 puts two on a GPU, 0 all on CPUs.")
 
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error.")
+
+    def of_readers(self) -> dict[str, Any]:
+        """What whoever reads clips must know, as JSON. Not the database's password, nor anything else of the deployment."""
+        return self.model_dump(mode="json", include=READERS_FIELDS)

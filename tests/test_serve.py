@@ -96,6 +96,31 @@ def test_what_is_here_when_the_service_is_told_to_stop_is_still_answered(tmp_pat
     assert process.returncode == -signal.SIGTERM  # uvicorn ends by the signal it was sent, once all is answered
 
 
+def test_readers_that_are_killed_under_load_lose_no_clip_and_none_outlives_the_service(tmp_path: Path) -> None:
+    clip = media.mp4(small_phantom("present", 4.2).frames)
+    with served(tmp_path / "log") as (process, client), ThreadPoolExecutor(8) as threads:
+        assert wait_until(lambda: client.get("/readyz").status_code == 200, READY_WITHIN_S)
+        url = client.base_url.join("/v1/predict")
+        asked = [threads.submit(httpx.post, url, content=clip, timeout=60, trust_env=False) for _ in range(8)]
+        for _ in range(2):
+            time.sleep(0.4)
+            victim = children(process.pid)[0]
+            os.kill(victim, signal.SIGKILL)
+        answers = [answer.result() for answer in asked]
+        readers = children(process.pid)
+        process.kill()
+        process.wait()
+        assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in readers), 10)
+
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert len({answer.json()["lung_sliding"]["probability"] for answer in answers}) == 1
+    assert "was lost with its clip" in (tmp_path / "log").read_text()
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+
+
 def test_a_hang_up_renews_the_model_and_a_broken_bundle_never_takes_its_place(tmp_path: Path) -> None:
     store = tmp_path / "store"
     shipped = shipped_bundle()

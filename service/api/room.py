@@ -8,10 +8,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.api.negotiation import Form
 from service.api.queue import ReadingQueue, Stop
@@ -196,16 +194,7 @@ def write_structured_report(source: Path, analysis: Analysis, at: datetime, out:
 def write_npz(analysis: Analysis, arrays: Arrays | None, out: Path) -> Path:
     """Everything the model saw and said, as named arrays; `answer` is the JSON answer, `gradients` only with saliency."""
     assert arrays is not None, "they were asked for"
-    named: dict[str, NDArray[Any]] = {
-        "patches": arrays.patches,
-        "logits": arrays.logits,
-        "window": arrays.window,
-        "row": arrays.row,
-        "column": arrays.column,
-        "answer": np.array(answer_of(analysis).model_dump_json()),
-    }
-    if arrays.gradients is not None:
-        named["gradients"] = arrays.gradients
+    named = arrays.by_name() | {"answer": np.array(answer_of(analysis).model_dump_json())}
     with out.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **named)
     return out

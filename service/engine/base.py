@@ -1,7 +1,6 @@
 """What the pipeline needs of whatever runs the graph, and what every engine shares."""
 
 import math
-import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import EngineFailed
+from service.machine import available_cores
 
 PatchShape = tuple[int, int, int, int]
 """C, T, h, w."""
@@ -233,35 +233,3 @@ def batches(number: int, sizes: tuple[int, ...]) -> Iterator[slice]:
         size = next(size for size in sizes if size <= number - start)
         yield slice(start, start + size)
         start += size
-
-
-def available_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Cores this process may keep busy: those it may run on, or the container's share of them when that is less. At least 1."""
-    cores = len(os.sched_getaffinity(0))
-    for quota_us, period_us in (_quota_v2(cgroup), _quota_v1(cgroup)):
-        if quota_us > 0 and period_us > 0:
-            cores = min(cores, int(quota_us // period_us))
-    return max(cores, 1)
-
-
-def _quota_v2(cgroup: Path) -> tuple[float, float]:
-    quota, _, period = _text(cgroup / "cpu.max").partition(" ")
-    return _number(quota), _number(period)
-
-
-def _quota_v1(cgroup: Path) -> tuple[float, float]:
-    return _number(_text(cgroup / "cpu" / "cpu.cfs_quota_us")), _number(_text(cgroup / "cpu" / "cpu.cfs_period_us"))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:  # "max": no limit
-        return 0.0

@@ -139,8 +139,8 @@ class Batcher:
     def _figures(self, batch: list[Portion]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         patches = batch[0].patches if len(batch) == 1 else np.concatenate([portion.patches for portion in batch])
         if batch[0].ask.task is Task.EXPLAIN:
-            return self.engine.logits_and_gradients(patches)  # type: ignore[arg-type]  # the task says which type of pixels they are
-        return self.engine.logits(patches), None  # type: ignore[arg-type]
+            return self.engine.logits_and_gradients(patches.astype(np.float32, copy=False))
+        return self.engine.logits(patches), None  # type: ignore[arg-type]  # the task says which type of pixels they are
 
     def _deliver(self, batch: list[Portion], logits: NDArray[np.float32], gradients: NDArray[np.float32] | None, device_s: float) -> None:
         start = 0

@@ -37,7 +37,7 @@ class Turn(Protocol):
     """One clip's place at the device. Leaving it drops whatever of it has not begun."""
 
     def ask(self, task: Task, patches: Grey) -> "Future[Answer]":
-        """Patches (N, C, T, h, w), uint8 to classify and float32 in 0..255 to explain; the answer comes when they have had their turn.
+        """Patches (N, C, T, h, w) of grey levels, uint8; to explain also float32 in 0..255. The answer comes when they have had their turn.
 
         The future raises EngineFailed, and CancelledError once the turn has been left.
         """
@@ -57,3 +57,11 @@ class Device(Protocol):
         ...
 
     def turn(self, lane: Lane = Lane.INTERACTIVE) -> Turn: ...
+
+
+def nothing_asked(task: Task, patches: Grey) -> "Future[Answer]":
+    """The answer about no patches at all."""
+    answered: Future[Answer] = Future()
+    gradients = np.empty(patches.shape, np.float32) if task is Task.EXPLAIN else None
+    answered.set_result(Answer(np.empty(0, np.float32), gradients, 0.0))
+    return answered

@@ -12,10 +12,10 @@ from service.errors import OperatorError, SeashoreError
 from service.findings import Analysis
 from service.jobs.folder import ANALYSIS, JobFolder
 from service.jobs.ledger import Entry, State
-from service.jobs.record import analysis_from_json, analysis_to_json
 from service.options import parse_options
 from service.pipeline import Options, Progress
 from service.reader import Reader, open_timed
+from service.record import analysis_from_json, analysis_to_json
 from service.telemetry import describe_bug
 
 log = logging.getLogger(__name__)

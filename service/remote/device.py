@@ -7,10 +7,8 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from service.engine.base import Grey, Task
-from service.engine.turn import Answer, Lane
+from service.engine.turn import Answer, Lane, nothing_asked
 from service.remote.calls import Replicas
 from service.remote.engine_desk import ClipWork
 from service.shelf import ModelEntry
@@ -31,7 +29,7 @@ class RemoteTurn:
 
     def ask(self, task: Task, patches: Grey) -> "Future[Answer]":
         if len(patches) == 0:
-            return _nothing(task, patches)
+            return nothing_asked(task, patches)
         return self._threads.submit(self._answer, task, patches)
 
     def __enter__(self) -> Self:
@@ -73,10 +71,3 @@ class RemoteDevice:
     def turn(self, lane: Lane = Lane.INTERACTIVE) -> RemoteTurn:
         work = ClipWork(self._entry, self._sha256, uuid.uuid4().hex, lane)
         return RemoteTurn(self._engines, self._threads, work, self._seen.add)
-
-
-def _nothing(task: Task, patches: Grey) -> "Future[Answer]":
-    answered: Future[Answer] = Future()
-    gradients = np.empty(patches.shape, np.float32) if task is Task.EXPLAIN else None
-    answered.set_result(Answer(np.empty(0, np.float32), gradients, 0.0))
-    return answered

@@ -2,19 +2,17 @@
 
 import logging
 import time
-from collections.abc import Iterator
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from service.cine.clip import Clip, ClipInfo
+from service.cine.clip import Clip
 from service.engine.turn import Lane
 from service.errors import EngineFailed
 from service.evidence.identity import Identity
+from service.file_clip import FileClip
 from service.findings import Analysis, Arrays
 from service.pipeline import Options, Progress
 from service.reader import ClipReader
@@ -30,32 +28,6 @@ START_WITHIN_S = 300.0
 log = logging.getLogger(__name__)
 
 
-class FileClip:
-    """A clip that is read elsewhere. Opened here only where its frames are asked for, as for what is drawn into the archive."""
-
-    def __init__(self, path: Path, opener: ClipReader, *, is_unhurried: bool) -> None:
-        self._path = path
-        self._opener = opener
-        self._is_unhurried = is_unhurried
-
-    def sent(self) -> SentClip:
-        return SentClip(np.fromfile(self._path, np.uint8), self._is_unhurried)
-
-    @cached_property
-    def _opened(self) -> Clip:
-        return self._opener.open(self._path, unhurried=self._is_unhurried)
-
-    @property
-    def info(self) -> ClipInfo:
-        return self._opened.info
-
-    def frames(self) -> Iterator[NDArray[np.uint8]]:
-        return self._opened.frames()
-
-    def rgb_frames(self) -> Iterator[NDArray[np.uint8]]:
-        return self._opened.rgb_frames()
-
-
 class RemoteReader(OverShelf[bool]):
     """Sends clips to the readers of a cluster. What the model store holds is looked up here; it is the same on every machine."""
 
@@ -66,7 +38,7 @@ class RemoteReader(OverShelf[bool]):
 
     def open(self, path: Path, *, unhurried: bool = False) -> FileClip:
         """Nothing is looked at yet: what is wrong with the clip is raised by `read`."""
-        return FileClip(path, self._opener, is_unhurried=unhurried)
+        return FileClip(path, self._opener.open, is_unhurried=unhurried)
 
     def read(
         self,
@@ -125,4 +97,4 @@ class RemoteReader(OverShelf[bool]):
 
 def _sent(clip: Clip) -> SentClip:
     assert isinstance(clip, FileClip), "a reader is given the clips that it opened"
-    return clip.sent()
+    return SentClip(np.fromfile(clip.path, np.uint8), clip.is_unhurried)

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.base import Share, Task, available_cores
+from service.engine.base import Share, Task
 from service.engine.batcher import Batcher
 from service.engine.turn import Answer
+from service.machine import available_cores
 from tests.bench import bare
 from tests.bench.flop import flop_a_patch, peak_gflops
 from tests.bench.plan import Plan, say

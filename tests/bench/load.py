@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.engine.base import available_cores
+from service.machine import available_cores
 from tests.bench import clips
 from tests.bench.loadgen import Outcome
 from tests.bench.peers.servers import BEST, candidates

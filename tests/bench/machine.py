@@ -6,7 +6,7 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from service.engine.base import available_cores
+from service.machine import available_cores
 
 PACKAGES = ("openvino", "onnxruntime", "torch", "av", "fastapi", "uvicorn", "litserve", "ray", "bentoml", "captum", "numpy")
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.engine.base import Task, available_cores
+from service.engine.base import Task
 from service.engine.batcher import Batcher
 from service.engine.turn import Turn
 from service.evidence import saliency
+from service.machine import available_cores
 from service.reading import SMOOTHGRAD_NOISE_GREY_LEVELS, SMOOTHGRAD_SAMPLES, SMOOTHGRAD_SEED, DeviceWait, Saliency
 from tests.bench import bare
 from tests.bench.answer import asked_of_device

@@ -18,8 +18,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("service.api", "service.web"),
     ("service.pacs",),
     ("service.jobs",),
+    ("service.readers",),
     ("service.remote", "service.validation"),
     ("service.reader",),
+    ("service.file_clip", "service.record"),
     ("service.shelf",),
     ("service.options",),
     ("service.loading",),
@@ -35,7 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("service.bundle",),
     ("service.cine",),
     ("service.settings", "service.telemetry", "service.sandbox"),
-    ("service.errors", "service.findings"),
+    ("service.errors", "service.findings", "service.machine"),
 )
 """Top to bottom. A module imports from its own entry and from the rows below its own, never from above or beside."""
 
@@ -51,7 +53,7 @@ ONLY_THERE = {
     "ray": ("service.ray_app",),
     "dbos": ("service.jobs",),
     "sqlalchemy": ("service.jobs",),
-    "cattrs": ("service.jobs",),
+    "cattrs": ("service.record",),
     "pynetdicom": ("service.pacs",),
     "highdicom": ("service.pacs",),
     "dicomweb_client": ("service.pacs",),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from service.findings import Verdict
-from service.jobs.record import FORMAT, analysis_from_json, analysis_to_json
+from service.record import FORMAT, analysis_from_json, analysis_to_json
 from tests.fakes.analysis import PROBE_MOVING, example_analysis
 
 EXAMPLES: dict[str, dict[str, Any]] = {

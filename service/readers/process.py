@@ -1,0 +1,180 @@
+"""One reader process, as the service sees it: started, told what to do, listened to, ended."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from multiprocessing.connection import wait
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.engine.base import Grey, Task
+from service.engine.turn import Answer
+from service.errors import BadBundle, EngineFailed, RequestError, SeashoreError
+from service.pipeline import Progress
+from service.readers.bell import Bell
+from service.readers.wire import Wire
+from service.readers.words import ASKED, BROKEN, DONE, READY, REFUSED, TOLD, Answered, Drop, Garbled, Order, Said, Word, hear, order
+from service.reading import LOOK_EVERY_S
+from service.remote.calls import RemoteBug
+
+CHILD = "service.readers.child"
+START_WITHIN_S = 60.0
+"""Its imports take one second of a core; more when many start at once on few."""
+DROP_WITHIN_S = 1.0
+"""A reader that is told to stop and goes on for longer, deep inside a decoder, is ended."""
+REFUSALS: tuple[type[SeashoreError], ...] = (*RequestError.__subclasses__(), BadBundle, EngineFailed)
+"""What may be wrong with a clip, or with the bundle as the reader finds it."""
+ENDS = (DONE, REFUSED, BROKEN)
+
+Ask = Callable[[Task, Grey], "Future[Answer]"]
+
+
+class ReaderLost(Exception):
+    """The process died, fell silent, or said what no reader says."""
+
+
+class ReaderProcess:
+    """Reads one clip at a time. Used by one thread at a time."""
+
+    def __init__(self) -> None:
+        here, there = socket.socketpair()
+        with there:
+            command = [sys.executable, "-m", CHILD, str(there.fileno())]
+            # Settings hold the database's password, which a process that decodes strangers' clips has no use for.
+            environment = {name: value for name, value in os.environ.items() if not name.startswith("SEASHORE_")}
+            self._child = subprocess.Popen(command, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, env=environment)
+        self._wire = Wire(here)
+        self._is_busy = False
+        self._is_lost = False
+        self.num_orders = 0
+
+    @classmethod
+    def started(cls, settings: dict[str, Any]) -> "ReaderProcess":
+        """Ready for its first order. Raises: OSError, ReaderLost."""
+        process = cls()
+        try:
+            process._send(settings)
+            if process._hear_within(START_WITHIN_S).kind != READY:
+                raise ReaderLost
+        except ReaderLost:
+            process.end()
+            raise
+        return process
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._child.poll() is None
+
+    def run(self, ordered: Order, ask: Ask, tell: Progress) -> Word:
+        """What the reader says when it is done. `ask` puts patches to the device; `tell` hears how far it is, every few milliseconds.
+
+        Raises: ReaderLost; RequestError; EngineFailed; RemoteBug; whatever `tell` raises. After those the reader may still be at it
+        until `settle`.
+        """
+        self.num_orders += 1
+        self._is_busy = True
+        self._send(ordered)
+        with Answers() as bell:
+            told = 0.0, "decode"
+            while True:
+                for number, answered in bell.take():
+                    self._send(Answered(number, answered.result()))
+                tell(*told)
+                if self._wire.end not in wait([self._wire.end, bell.near], LOOK_EVERY_S):
+                    continue
+                word = self._hear()
+                if word.kind == TOLD:
+                    told = _progress(word)
+                elif word.kind == ASKED:
+                    number, task, patches = _question(word)
+                    ask(task, patches).add_done_callback(partial(_ring, bell, number))
+                elif word.kind in ENDS:
+                    return _done(word)
+
+    def settle(self) -> None:
+        """Have it drop what it is at. Raises: ReaderLost when it would not, or has been killed."""
+        if self._is_lost:
+            raise ReaderLost
+        if self._is_busy:
+            self._send(Drop())
+            end_s = time.monotonic() + DROP_WITHIN_S
+            while self._is_busy:
+                self._hear_within(end_s - time.monotonic())
+
+    def kill(self) -> None:
+        """Whatever it is doing. From any thread: whoever works with it finds it lost."""
+        self._is_lost = True
+        self._child.kill()
+
+    def end(self) -> None:
+        self.kill()
+        self._child.wait()
+        self._wire.close()
+
+    def _send(self, word: Said) -> None:
+        try:
+            order(self._wire, word)
+        except OSError as error:
+            raise ReaderLost from error
+
+    def _hear_within(self, seconds: float) -> Word:
+        if not wait([self._wire.end], max(0.0, seconds)):
+            raise ReaderLost
+        return self._hear()
+
+    def _hear(self) -> Word:
+        try:
+            word = hear(self._wire)
+        except (OSError, Garbled) as error:
+            raise ReaderLost from error
+        self._is_busy = self._is_busy and word.kind not in ENDS
+        return word
+
+
+Answers = Bell[tuple[int, "Future[Answer]"]]
+
+
+def _ring(bell: Answers, number: int, answered: "Future[Answer]") -> None:
+    bell.put((number, answered))
+
+
+def _progress(word: Word) -> tuple[float, str]:
+    share, stage = word.fields.get("share"), word.fields.get("stage")
+    if not isinstance(share, float) or not isinstance(stage, str):
+        raise ReaderLost
+    return share, stage
+
+
+def _question(word: Word) -> tuple[int, Task, NDArray[Any]]:
+    number, task, patches = word.fields.get("number"), word.fields.get("task"), word.arrays.get("patches", np.empty(0))
+    if not isinstance(number, int) or task not in [known.value for known in Task] or patches.ndim != 5:
+        raise ReaderLost
+    return number, Task(task), patches
+
+
+def _done(word: Word) -> Word:
+    """Raises: what it says instead of being done."""
+    if word.kind == BROKEN:
+        raise RemoteBug(str(word.fields.get("where")))
+    if word.kind == REFUSED:
+        raise _refusal(word)
+    return word
+
+
+def _refusal(word: Word) -> SeashoreError:
+    kinds: dict[str, type[SeashoreError]] = {kind.code: kind for kind in REFUSALS}
+    kind = kinds.get(str(word.fields.get("code")))
+    if kind is None:
+        raise ReaderLost
+    return kind(str(word.fields.get("message")), log_detail=str(word.fields.get("log_detail")))

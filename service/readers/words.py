@@ -1,0 +1,141 @@
+"""What the service and a reader process say to each other.
+
+A reader has had a stranger's clip in its hands. What it says is therefore JSON and plain arrays, which can only be values; pickle,
+which can make whoever hears it do anything, goes the other way alone.
+"""
+
+import json
+import pickle
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.engine.turn import Answer
+from service.evidence.identity import Identity
+from service.findings import Analysis
+from service.pipeline import Options
+from service.readers.wire import Buffer, Wire
+from service.shelf import ModelEntry
+
+DTYPES = ("uint8", "int32", "float32")
+
+
+# -- to the reader -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """The clip's file, which stays where it is until the order is done."""
+
+    path: Path
+    is_unhurried: bool
+    """It may be as long as a job's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    clip: File
+    entry: ModelEntry
+    sha256: str
+    """Of the model that will answer. A reader that finds another in the store refuses."""
+    device: str
+    """Where the patches will be classified."""
+    options: Options
+    keeps_arrays: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Annotate:
+    clip: File
+    analysis: Analysis
+    out: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    clip: File
+    analysis: Analysis
+    out: Path
+    analysed_at: datetime
+    identity: Identity | None
+    show_outside_region: bool
+
+
+Order = Read | Annotate | Report
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the device says of the patches that were asked about."""
+
+    number: int
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Nobody waits any more for what is being done."""
+
+
+Said = Order | Answered | Drop | dict[str, Any]
+"""The dictionary is the settings, before all else."""
+
+
+# -- from the reader --------------------------------------------------------------------------------------------------
+
+READY, TOLD, ASKED, DONE, REFUSED, BROKEN = "ready", "told", "asked", "done", "refused", "broken"
+
+
+class Garbled(Exception):
+    """What was heard is no word of a reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """`ready` for orders; `told` how far it is; `asked` the device; of an order `done`, `refused` (an error of ours), `broken` (a bug)."""
+
+    kind: str
+    fields: dict[str, Any]
+    """Anything that JSON can say."""
+    arrays: dict[str, NDArray[Any]]
+
+
+def order(wire: Wire, said: Said) -> None:
+    """To a reader. Raises: OSError."""
+    buffers: list[pickle.PickleBuffer] = []
+    header = pickle.dumps(said, protocol=5, buffer_callback=buffers.append)
+    wire.send(header, [np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers])
+
+
+def obey(wire: Wire) -> Any:
+    """In a reader: what it is told. Raises: OSError."""
+    header, buffers = wire.receive()
+    return pickle.loads(header, buffers=buffers)
+
+
+def say(wire: Wire, kind: str, fields: dict[str, Any] | None = None, arrays: dict[str, NDArray[Any]] | None = None) -> None:
+    """From a reader. Raises: OSError."""
+    plain = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
+    shapes = [[name, array.dtype.name, *array.shape] for name, array in plain.items()]
+    wire.send(json.dumps([kind, fields or {}, shapes]).encode(), [array.reshape(-1).view(np.uint8) for array in plain.values()])
+
+
+def hear(wire: Wire) -> Word:
+    """From a reader: what it says. Raises: OSError; Garbled."""
+    header, buffers = wire.receive()
+    try:
+        kind, fields, shapes = json.loads(header)
+        arrays = {str(name): _array(buffer, dtype, shape) for buffer, (name, dtype, *shape) in zip(buffers, shapes, strict=True)}
+        return Word(str(kind), dict(fields), arrays)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Garbled from error
+
+
+def _array(buffer: Buffer, dtype: str, shape: list[int]) -> NDArray[Any]:
+    if dtype not in DTYPES or any(type(side) is not int or side < 0 for side in shape):
+        raise Garbled
+    return buffer.view(dtype).reshape(shape)

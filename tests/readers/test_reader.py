@@ -1,0 +1,268 @@
+"""A clip read in a process of its own is read as in this one, and whatever it does there is done to nobody else."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.engine.turn import Lane
+from service.errors import EngineFailed, SeashoreError, UnreadableClip, UnsupportedFormat
+from service.pipeline import Options
+from service.readers import pool as pool_module
+from service.readers import process as process_module
+from service.readers.reader import PooledReader, reader_processes
+from service.reading import Saliency
+from service.remote.calls import RemoteBug
+from service.settings import Settings
+from tests.fakes import media
+from tests.fakes.phantoms import small_phantom
+from tests.fakes.service import shipped_reader, wait_until
+from tests.readers.fragile import BREAKS, DIES, HANGS, LIES
+
+SETTINGS = Settings(device="cpu", max_concurrent=2, max_background=1)
+QUICK = Options(Saliency.NONE)
+AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+
+
+def processes() -> AbstractContextManager[PooledReader]:
+    """With the model of the one process, for it takes seconds to load."""
+    here = shipped_reader()
+    return reader_processes(SETTINGS, lambda folder: here._shelf.get(here.find(None)))
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[PooledReader]:
+    with processes() as reader:
+        reader.load(reader.find(None))
+        yield reader
+
+
+@pytest.fixture
+def fragile(monkeypatch: pytest.MonkeyPatch) -> Iterator[PooledReader]:
+    """A reader whose processes do what the clip's first bytes say."""
+    monkeypatch.setattr(process_module, "CHILD", "tests.readers.fragile")
+    with processes() as reader:
+        reader.load(reader.find(None))
+        yield reader
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "clip"
+    path.write_bytes(media.mp4(small_phantom("present", 2.2).frames))
+    return path
+
+
+def read(reader: PooledReader, path: Path) -> float | None:
+    analysis, _ = reader.read(reader.open(path), reader.find(None), QUICK)
+    return analysis.lung_sliding.probability
+
+
+@pytest.mark.parametrize("saliency", Saliency)
+def test_the_answer_is_that_of_one_process(reader: PooledReader, clip: Path, saliency: Saliency) -> None:
+    here, entry = shipped_reader(), reader.find(None)
+
+    found, arrays = reader.read(reader.open(clip), entry, Options(saliency), keeps_arrays=True)
+    expected, expected_arrays = here.read(here.open(clip), entry, Options(saliency), keeps_arrays=True)
+
+    assert found.lung_sliding.probability == pytest.approx(expected.lung_sliding.probability, abs=1e-6)
+    assert found.model == expected.model
+    assert found.timings.decode_ms > 0
+    assert found.timings.model_ms + found.timings.saliency_ms > 0
+    assert len(found.windows) == len(expected.windows) > 0
+    assert arrays is not None
+    assert expected_arrays is not None
+    for name, array in expected_arrays.by_name().items():
+        np.testing.assert_allclose(arrays.by_name()[name], array, atol=1e-5)
+
+
+def test_what_is_drawn_is_drawn_there(reader: PooledReader, clip: Path, tmp_path: Path) -> None:
+    analysis, arrays = reader.read(reader.open(clip), reader.find(None), QUICK)
+    reader.annotate(reader.open(clip), analysis, tmp_path / "annotated.mp4")
+    reader.report(reader.open(clip), analysis, tmp_path / "report.pdf", analysed_at=AT)
+    shipped_reader().report(shipped_reader().open(clip), analysis, tmp_path / "here.pdf", analysed_at=AT)
+
+    assert arrays is None
+    assert (tmp_path / "annotated.mp4").read_bytes()[4:8] == b"ftyp"
+    assert (tmp_path / "report.pdf").read_bytes() == (tmp_path / "here.pdf").read_bytes()
+
+
+def test_what_is_wrong_with_a_clip_is_said_in_the_same_words(reader: PooledReader, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"not a clip")
+
+    with pytest.raises(UnsupportedFormat) as there:
+        read(reader, path)
+    with pytest.raises(UnsupportedFormat) as here:
+        shipped_reader().open(path)
+
+    assert str(there.value) == str(here.value)
+
+
+def test_progress_is_told_and_ends_at_the_whole(reader: PooledReader, clip: Path) -> None:
+    told: list[tuple[float, str]] = []
+    reader.read(reader.open(clip), reader.find(None), QUICK, lambda share, stage: told.append((share, stage)))
+
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    assert {stage for _, stage in told} >= {"decode", "pleura", "model"}
+
+
+def test_whoever_stops_it_has_it_stopped_and_the_process_reads_the_next_clip(reader: PooledReader, clip: Path) -> None:
+    before = set(reader.pool.pids)
+
+    def stop(share: float, stage: str) -> None:
+        if stage == "model":
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        reader.read(reader.open(clip), reader.find(None), QUICK, stop)
+
+    assert read(reader, clip) is not None
+    assert set(reader.pool.pids) == before
+
+
+def test_a_process_that_is_killed_over_a_clip_loses_nothing(reader: PooledReader, clip: Path) -> None:
+    killed: list[int] = []
+
+    def kill_all(share: float, stage: str) -> None:
+        if stage == "model" and not killed:
+            killed.extend(reader.pool.pids)
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+
+    analysis, _ = reader.read(reader.open(clip), reader.find(None), QUICK, kill_all)
+
+    assert killed
+    assert analysis.lung_sliding.probability == pytest.approx(read(reader, clip), abs=1e-6)
+    assert not set(killed) & set(reader.pool.pids)
+
+
+def test_a_process_that_died_while_it_waited_is_missed_by_nobody(reader: PooledReader, clip: Path) -> None:
+    for pid in reader.pool.pids:
+        os.kill(pid, signal.SIGKILL)
+
+    assert read(reader, clip) is not None
+
+
+def test_several_clips_at_once_are_all_read(reader: PooledReader, clip: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        probabilities = list(threads.map(lambda _: read(reader, clip), range(8)))
+
+    assert len(set(probabilities)) == 1
+    assert len(reader.pool.pids) == SETTINGS.max_concurrent + SETTINGS.max_background
+
+
+def test_a_clip_that_brings_its_reader_down_is_refused_and_the_next_is_read(fragile: PooledReader, clip: Path, tmp_path: Path) -> None:
+    deadly = written(tmp_path, DIES)
+
+    with ThreadPoolExecutor(2) as threads:
+        died, lived = threads.submit(read, fragile, deadly), threads.submit(read, fragile, clip)
+        with pytest.raises(UnreadableClip, match="Two processes ended"):
+            died.result()
+
+    assert lived.result() == read(fragile, clip) is not None
+
+
+def test_a_clip_that_holds_its_reader_up_is_let_go_of_when_nobody_waits_any_more(fragile: PooledReader, clip: Path, tmp_path: Path) -> None:
+    stuck = written(tmp_path, HANGS)
+    leaves = threading.Event()
+    threading.Timer(0.5, leaves.set).start()
+
+    def tell(share: float, stage: str) -> None:
+        if leaves.is_set():
+            raise InterruptedError
+
+    before = set(fragile.pool.pids)
+    with pytest.raises(InterruptedError):
+        fragile.read(fragile.open(stuck), fragile.find(None), QUICK, tell)
+
+    assert len(before & set(fragile.pool.pids)) == 1  # the one that hung has been ended
+    assert read(fragile, clip) is not None
+
+
+def test_a_bug_over_there_is_one_here_without_its_message(fragile: PooledReader, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    before = set(fragile.pool.pids)
+    with pytest.raises(RemoteBug) as bug:
+        read(fragile, written(tmp_path, BREAKS))
+
+    assert "KeyError in " in bug.value.where
+    assert "KeyError in " in caplog.text
+    assert "Doe" not in caplog.text
+    assert set(fragile.pool.pids) == before
+
+
+def test_a_reader_that_says_what_no_reader_says_is_not_believed(fragile: PooledReader, clip: Path, tmp_path: Path) -> None:
+    lying = tmp_path / "clip"
+    lying.write_bytes(LIES + clip.read_bytes())
+    before = set(fragile.pool.pids)
+
+    assert read(fragile, lying) is not None  # it was asked again, and lies only once
+    assert wait_until(lambda: set(fragile.pool.pids) != before)
+
+
+def test_after_its_share_a_process_is_replaced(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "ORDERS_A_PROCESS", 2)
+    with processes() as reader:
+        reader.pool.warm_up(1)
+        first = reader.pool.pids
+        for _ in range(2):
+            assert read(reader, clip) is not None
+        assert wait_until(lambda: len(reader.pool.pids) == 1 and reader.pool.pids != first, 20)
+
+
+def test_where_no_process_can_be_started_the_service_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_module, "CHILD", "service.readers.no_such_module")
+    with processes() as reader, pytest.raises(EngineFailed, match="No process could be started"):
+        reader.load(reader.find(None))
+
+
+def test_a_model_replaced_in_the_store_is_not_read_with(reader: PooledReader, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = reader._shelf.get(reader.find(None))
+    with processes() as changed:
+        changed._shelf.get(changed.find(None))
+        monkeypatch.setattr(type(model.bundle), "sha256", "0" * 64)
+        with pytest.raises(SeashoreError, match="has been replaced in the store"):
+            read(changed, clip)
+
+
+def test_a_job_gives_way(reader: PooledReader, clip: Path) -> None:
+    analysis, _ = reader.read(reader.open(clip, unhurried=True), reader.find(None), QUICK, lane=Lane.BACKGROUND)
+
+    assert analysis.lung_sliding.probability is not None
+
+
+def test_the_processes_know_no_secret_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEASHORE_DATABASE_URL", "postgresql://seashore:hunter2@db/seashore")
+    with processes() as reader:
+        reader.pool.warm_up(1)
+        (pid,) = reader.pool.pids
+        assert b"hunter2" not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def test_the_processes_end_with_the_pool(clip: Path) -> None:
+    with processes() as reader:
+        reader.pool.warm_up(2)
+        pids = reader.pool.pids
+    assert len(pids) == 2
+    assert wait_until(lambda: not any(map(is_running, pids)), 5)
+
+
+def written(folder: Path, start: bytes) -> Path:
+    path = folder / start.decode()
+    path.write_bytes(start)
+    return path
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
