@@ -25,6 +25,7 @@ from service.record import analysis_from_json
 from service.remote.calls import RemoteBug
 from service.settings import Settings
 from service.shelf import ModelEntry
+from service.telemetry import describe_bug
 
 Result = TypeVar("Result")
 
@@ -94,9 +95,9 @@ class PooledReader(ClipReader):
             with self.pool.lend(lambda: tell(0.0, "decode")) as process:
                 try:
                     return work(process)
-                except ReaderLost:
+                except ReaderLost as lost:
                     process.kill()
-                    log.warning("a reader process (pid %d) was lost with its clip", process.pid)
+                    log.warning("a reader process (pid %d) was lost with its clip: %s", process.pid, describe_bug(lost))
                 except RemoteBug as bug:
                     log.error("internal_error in a reader process: %s", bug.where)
                     raise

@@ -18,9 +18,10 @@ from service.engine.turn import Answer
 from service.evidence.identity import Identity
 from service.findings import Analysis
 from service.pipeline import Options
-from service.readers.wire import Buffer, Wire
+from service.readers.wire import MAX_BUFFERS, Buffer, Wire
 from service.shelf import ModelEntry
 
+LARGE_BYTES = 2**16
 DTYPES = ("uint8", "int32", "float32")
 
 
@@ -106,9 +107,17 @@ class Word:
 
 def order(wire: Wire, said: Said) -> None:
     """To a reader. Raises: OSError."""
-    buffers: list[pickle.PickleBuffer] = []
-    header = pickle.dumps(said, protocol=5, buffer_callback=buffers.append)
-    wire.send(header, [np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers])
+    beside: list[Buffer] = []
+
+    def is_within(buffer: pickle.PickleBuffer) -> bool:
+        """Large arrays go beside the header, uncopied; the hundreds of small ones that an analysis has, within it."""
+        array = np.frombuffer(buffer.raw(), np.uint8)
+        if len(array) < LARGE_BYTES or len(beside) == MAX_BUFFERS:
+            return True
+        beside.append(array)
+        return False
+
+    wire.send(pickle.dumps(said, protocol=5, buffer_callback=is_within), beside)
 
 
 def obey(wire: Wire) -> Any:

@@ -84,7 +84,7 @@ def test_the_answer_is_that_of_one_process(reader: PooledReader, clip: Path, sal
 
 
 def test_what_is_drawn_is_drawn_there(reader: PooledReader, clip: Path, tmp_path: Path) -> None:
-    analysis, arrays = reader.read(reader.open(clip), reader.find(None), QUICK)
+    analysis, arrays = reader.read(reader.open(clip), reader.find(None), Options(Saliency.VANILLA))
     reader.annotate(reader.open(clip), analysis, tmp_path / "annotated.mp4")
     reader.report(reader.open(clip), analysis, tmp_path / "report.pdf", analysed_at=AT)
     shipped_reader().report(shipped_reader().open(clip), analysis, tmp_path / "here.pdf", analysed_at=AT)
@@ -137,6 +137,7 @@ def test_a_process_that_is_killed_over_a_clip_loses_nothing(reader: PooledReader
             killed.extend(reader.pool.pids)
             for pid in killed:
                 os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not any(map(is_running, killed)), 5)
 
     analysis, _ = reader.read(reader.open(clip), reader.find(None), QUICK, kill_all)
 
