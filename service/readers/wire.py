@@ -3,6 +3,7 @@
 `multiprocessing.Connection` gathers what it reads in chunks and copies it twice; patches and gradients of a clip are tens of megabytes.
 """
 
+import select
 import socket
 import struct
 from collections.abc import Sequence
@@ -46,7 +47,8 @@ class Wire:
             self._end.sendall(buffer.data)
 
     def receive(self) -> tuple[bytes, list[Buffer]]:
-        """Raises: OSError (Hung when the other end was closed)."""
+        """Waits as long as it takes for a frame to begin. Raises: OSError (Hung when the other end was closed)."""
+        select.select([self._end], [], [])
         header_size, num_buffers = _PREFIX.unpack(self._take(_PREFIX.size).data)
         if num_buffers > MAX_BUFFERS:
             raise Hung

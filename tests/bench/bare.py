@@ -36,7 +36,7 @@ def random_patches(number: int) -> NDArray[np.uint8]:
 
 def run(engine: GraphEngine, task: Task, patches: Grey) -> None:
     """All patches through the engine, its streams side by side."""
-    one = engine.logits if task is Task.CLASSIFY else engine.logits_and_gradients
+    one = engine.logits if task is Task.CLASSIFY else lambda part: engine.logits_and_gradients(part.astype(np.float32, copy=False))
     with ThreadPoolExecutor(engine.streams) as streams:
         for done in [streams.submit(one, part) for part in _parts(patches, engine.buckets(task)[0])]:
             done.result()

@@ -107,6 +107,15 @@ def test_whoever_falls_silent_in_the_middle_is_not_waited_for(monkeypatch: pytes
             Wire(there).receive()
 
 
+def test_whoever_has_nothing_to_say_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire_module, "SILENT_S", 1)
+    here, there = socket.socketpair()
+    with here, there:
+        ends = Wire(here), Wire(there)
+        threading.Timer(1.5, ends[0].send, (b"at last",)).start()
+        assert ends[1].receive() == (b"at last", [])
+
+
 def test_whoever_takes_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire_module, "SILENT_S", 1)
     here, there = socket.socketpair()
