@@ -283,6 +283,15 @@ def test_the_processes_know_no_secret_of_the_deployment(monkeypatch: pytest.Monk
         assert b"hunter2" not in Path(f"/proc/{pid}/environ").read_bytes()
 
 
+def test_what_is_asked_of_a_pool_that_has_ended_is_refused(clip: Path) -> None:
+    """It was asked for a process again and again, and the service never came to its end."""
+    with processes() as reader:
+        pass
+
+    with pytest.raises(EngineFailed, match=r"^The service is stopping; no clips are read any more\.$"):
+        reader.mmode(reader.open(clip), LINE)
+
+
 def test_the_processes_end_with_the_pool(clip: Path) -> None:
     with processes() as reader:
         reader.pool.warm_up(2)
