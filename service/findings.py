@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Point = tuple[float, float]
+Line = tuple[Point, Point]
+"""From one point to another."""
 
 
 class Verdict(StrEnum):

@@ -5,7 +5,7 @@ import math
 import re
 
 from service.errors import BadOption
-from service.findings import Point
+from service.findings import Line, Point
 from service.pipeline import Options, Rows
 from service.reading import Saliency
 
@@ -14,6 +14,10 @@ MAX_COORDINATE_PX = 16384.0
 MM_PER_PX_RANGE = (0.005, 2.0)
 """A 15 MHz probe on a 4K screen shows about 0.01 mm a pixel; a 30 cm depth on 240 lines about 1.3."""
 
+MIN_LINE_PX = 8.0
+"""An M-mode of fewer rows shows no line and no sand."""
+
+LINE_FORM = "Write both as 'x,y', in pixels of the clip's frame."
 REGION_FORM = "Write it as three or more corners, 'x,y x,y x,y', in pixels of the clip's frame."
 
 
@@ -88,3 +92,31 @@ def _area_px(points: tuple[Point, ...]) -> float:
     """The shoelace formula."""
     following = points[1:] + points[:1]
     return abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(points, following, strict=True))) / 2
+
+
+def parse_line(start: str | None, end: str | None) -> Line:
+    """The line of an M-mode, from its first row to its last, in pixels of the uploaded frame. Raises: BadOption."""
+    line = _end_of_line("from", start), _end_of_line("to", end)
+    length_px = math.dist(*line)
+    if length_px < MIN_LINE_PX:
+        raise BadOption(f"The line is {length_px:.1f} px long; an M-mode needs at least {MIN_LINE_PX:g} px.")
+    return line
+
+
+def check_line(line: Line, width: int, height: int) -> None:
+    """A line may end outside the frame, where its M-mode is black, but no further off than the frame is large. Raises: BadOption."""
+    for x, y in line:
+        if not (-width <= x <= 2 * width and -height <= y <= 2 * height):
+            raise BadOption(f"The line ends at {x:g},{y:g}, far outside the clip's frame of {width} x {height} px. {LINE_FORM}")
+
+
+def _end_of_line(name: str, text: str | None) -> Point:
+    if text is None:
+        raise BadOption(f"{name} is missing: an M-mode needs both ends of its line, from and to. {LINE_FORM}")
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        raise BadOption(f"{name} is {quoted(text)}, which is not a point. {LINE_FORM}") from None
+    if not (abs(x) <= MAX_COORDINATE_PX and abs(y) <= MAX_COORDINATE_PX):
+        raise BadOption(f"{name} is {quoted(text)}; a coordinate may be {MAX_COORDINATE_PX:.0f} px at most. {LINE_FORM}")
+    return x, y

@@ -6,12 +6,15 @@ answer behind the same seam.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from service.cine.clip import Clip
 from service.cine.decode import DEFAULT_LIMITS, open_clip
@@ -19,12 +22,15 @@ from service.engine.precision import Precision
 from service.engine.turn import Lane
 from service.errors import SeashoreError
 from service.evidence.identity import Identity
+from service.evidence.mmode import mmode
 from service.evidence.one_page import write_report
 from service.evidence.overlay import annotate
 from service.evidence.paper_charts import Limits
-from service.findings import Analysis, Arrays, ModelRef
+from service.evidence.rendition import Rendition, render
+from service.findings import Analysis, Arrays, Line, ModelRef
 from service.loading import load_model
 from service.model import LoadedModel
+from service.options import check_line
 from service.pipeline import Options, Progress, analyse
 from service.settings import Settings
 from service.shelf import ModelEntry, ModelShelf, OverShelf
@@ -104,6 +110,17 @@ class Reader(Protocol):
         """Write the one-page report of an answer, as PDF; whose clip it is where that is known. Same arguments, same bytes."""
         ...
 
+    def render(self, clip: Clip, out: Path, on_progress: Progress | None = None) -> Rendition:
+        """Write every frame as a JPEG, one after the other; gives where each lies. Same clip, same bytes.
+
+        Raises: RequestError, EngineFailed; and whatever `on_progress` raises, which is how a caller stops it.
+        """
+        ...
+
+    def mmode(self, clip: Clip, line: Line, on_progress: Progress | None = None) -> NDArray[np.uint8]:
+        """A line of the frame through time, grey levels: a row a pixel along it, a column a frame. Raises: BadOption; as `render`."""
+        ...
+
 
 class ClipReader(OverShelf[LoadedModel]):
     """The real reader: decodes, analyses and draws, with the models of a store on one device."""
@@ -157,6 +174,14 @@ class ClipReader(OverShelf[LoadedModel]):
         limits, shown = self._verdict_limits(analysis.model), show_outside_region
         write_report(clip, analysis, out, analysed_at=analysed_at, identity=identity, limits=limits, show_outside_region=shown)
 
+    def render(self, clip: Clip, out: Path, on_progress: Progress | None = None) -> Rendition:
+        tell = on_progress or hear_nothing
+        return render(clip, out, lambda share: tell(share, "frames"))
+
+    def mmode(self, clip: Clip, line: Line, on_progress: Progress | None = None) -> NDArray[np.uint8]:
+        check_line(line, clip.info.width, clip.info.height)
+        return mmode(_told(clip.frames(), clip.info.num_frames, on_progress or hear_nothing), *line)
+
     def _verdict_limits(self, model: ModelRef) -> Limits | None:
         """Of the bundle that answered; None when it has left the store since."""
         try:
@@ -164,3 +189,13 @@ class ClipReader(OverShelf[LoadedModel]):
         except SeashoreError:
             return None
         return Limits(calibration.absent_below, calibration.present_above)
+
+
+def hear_nothing(share: float, stage: str) -> None:
+    """A `Progress`."""
+
+
+def _told(frames: Iterable[NDArray[np.uint8]], num_frames: int, tell: Progress) -> Iterator[NDArray[np.uint8]]:
+    for number, frame in enumerate(frames, 1):
+        yield frame
+        tell(number / num_frames, "mmode")

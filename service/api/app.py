@@ -21,6 +21,7 @@ from service import __version__
 from service.api import openapi
 from service.api.backroom import BackRoom, start_or_tell
 from service.api.dicomweb import dicomweb_routes
+from service.api.frames import frames_routes
 from service.api.jobs import jobs_routes
 from service.api.pacs import pacs_routes
 from service.api.problems import http_problem, problem_of, problem_response
@@ -94,6 +95,7 @@ def create_app(settings: Settings, reader: Reader) -> FastAPI:
     app.include_router(api_routes(room))
     if back is not None:
         app.include_router(jobs_routes(room, back.office))
+        app.include_router(frames_routes(room, back.office))
         if back.node is not None:
             app.include_router(dicomweb_routes(back.node.inbox, back.node.limits))
             watch = Watch(back.office.ledger, [destination.name for destination in back.node.site.destination])

@@ -39,6 +39,18 @@ class JobSchema(BaseModel):
     problem: Problem | None = Field(description="What /v1/predict would have answered for this clip.")
 
 
+class FramesSchema(BaseModel):
+    """Where each frame of a job's clip lies among the bytes of `frames/data`, and when it is shown."""
+
+    model_config = ConfigDict(frozen=True)
+
+    width: int
+    height: int
+    duration_s: float
+    times_s: list[float] = Field(description="When each of the F frames is shown, from the clip's start.")
+    offsets: list[int] = Field(description="F + 1 of them: frame k is the JPEG from offsets[k] up to, not with, offsets[k + 1].")
+
+
 class FeedbackSchema(BaseModel):
     """What a clinician says of an answer."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
+from service.api import caller
 from service.api.job_schemas import FeedbackSchema, JobProgress, JobSchema
 from service.api.negotiation import form_of, negotiate
 from service.api.openapi import JOB_DOCUMENTATION, JOB_EVENTS_DOCUMENTATION, JOB_RESULT_DOCUMENTATION, JOBS_DOCUMENTATION
@@ -128,12 +129,8 @@ def _finished(office: JobOffice, job: str) -> _Finished | Problem:
 
 async def _rendered(room: ReadingRoom, clip: Path, wanted: _Finished, accept: str | None, folder: Path) -> Response:
     form = form_of(accept, lies_in_a_study=is_dicom(clip))
-    answer = await room.queue.run(partial(room.render, clip, wanted.answered, wanted.asked, form, folder), caller_leaves=_never)
+    answer = await room.queue.run(partial(room.render, clip, wanted.answered, wanted.asked, form, folder), caller_leaves=caller.stays)
     return response_of(answer, form)
-
-
-async def _never() -> None:
-    await asyncio.Event().wait()
 
 
 async def _events(office: JobOffice, first: Entry) -> AsyncIterator[str]:

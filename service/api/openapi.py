@@ -97,6 +97,40 @@ JOB_RESULT_DOCUMENTATION: dict[str, Any] = {
     },
 }
 
+_DRAWING = (
+    *(errors.UnknownJob, errors.LedgerUnavailable, errors.Overloaded, errors.Stopping, errors.DeadlineExceeded, errors.EngineFailed),
+    *(errors.UnsupportedFormat, errors.NoVideo, errors.UnreadableClip, errors.WrongModality),
+    *(errors.FrameTooLarge, errors.FrameTooSmall, errors.ClipTooLong),
+)
+"""What can go wrong when a job's clip is decoded once more."""
+_RANGE_PROBLEM = {416: {"description": "`range_not_satisfiable`", "content": {MEDIA_TYPE: {"schema": _PROBLEM_REF}}}}
+FRAMES_DOCUMENTATION: dict[str, Any] = {
+    "summary": "Every frame of a job's clip: when it is shown, and where its JPEG lies in `frames/data`",
+    "description": (
+        "Of the clip as it was sent, in its own size and colours, frame by frame: no browser need know its format. There as soon as the "
+        "job is, in whatever state. Drawn when first asked for; a long clip may take longer than a request (504): ask again."
+    ),
+    "responses": _problem_responses(*_DRAWING),
+}
+FRAMES_DATA_DOCUMENTATION: dict[str, Any] = {
+    "summary": "The JPEGs of all frames, one after the other",
+    "description": "Range asks for some of them: the index says which bytes are which frame.",
+    "responses": {
+        200: {"content": {"application/octet-stream": {"schema": _CLIP_BYTES}}, "description": "All of them."},
+        206: {"content": {"application/octet-stream": {"schema": _CLIP_BYTES}}, "description": "The bytes that Range asks for."},
+        **_RANGE_PROBLEM,
+        **_problem_responses(*_DRAWING),
+    },
+}
+MMODE_DOCUMENTATION: dict[str, Any] = {
+    "summary": "A line of a job's clip through time (M-mode)",
+    "description": "Grey, 8 bits: a column a frame, a row a pixel along the line. Black where the line leaves the frame.",
+    "responses": {
+        200: {"content": {"image/png": {"schema": _CLIP_BYTES}}, "description": "The M-mode."},
+        **_problem_responses(errors.BadOption, *_DRAWING),
+    },
+}
+
 READY_DOCUMENTATION: dict[str, Any] = {
     "summary": "Is the model loaded, checked and warm?",
     "responses": _problem_responses(errors.BadBundle, errors.EngineFailed, errors.LedgerUnavailable),

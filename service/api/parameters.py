@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +40,16 @@ ScaleOption = Annotated[
     Query(description="Millimetres a pixel, when the clip does not say."),
     WithJsonSchema({"type": "number", "minimum": 0.005, "maximum": 2.0, "examples": [0.08]}),
 ]
+LineStart = Annotated[
+    str | None,
+    Query(alias="from", description="Where the M-mode's first row lies: 'x,y' in pixels of the uploaded frame."),
+    WithJsonSchema({"type": "string", "examples": ["320,40"]}),
+]
+LineEnd = Annotated[
+    str | None,
+    Query(alias="to", description="Where its last row lies."),
+    WithJsonSchema({"type": "string", "examples": ["320,400"]}),
+]
 OPTION_NAMES = ("saliency", "model", "rows", "region", "mm_per_px")
 
 
@@ -55,11 +65,11 @@ async def _scratch_folder() -> AsyncIterator[Path]:
 ScratchFolder = Annotated[Path, Depends(_scratch_folder)]
 
 
-def refuse_unknown_options(request: Request) -> None:
+def refuse_unknown_options(request: Request, known: Collection[str] = OPTION_NAMES) -> None:
     """A misspelt option would otherwise be an answer to another question."""
     names = [name for name, _ in request.query_params.multi_items()]
     for name in names:
-        if name not in OPTION_NAMES:
-            raise BadOption(f"There is no option {quoted(name)}; the options are {', '.join(OPTION_NAMES)}.")
+        if name not in known:
+            raise BadOption(f"There is no option {quoted(name)}; the options are {', '.join(known)}.")
         if names.count(name) > 1:
             raise BadOption(f"{name} is given {names.count(name)} times; give it once.")

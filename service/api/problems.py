@@ -51,6 +51,7 @@ HTTP_KINDS: dict[str, ProblemKind] = {
     "not_found": ProblemKind(404, "Nothing is at this address"),
     "method_not_allowed": ProblemKind(405, "This address does not take that method"),
     "bad_request": ProblemKind(400, "The request cannot be read"),
+    "range_not_satisfiable": ProblemKind(416, "These bytes are not there"),
     "starting": ProblemKind(503, "The service is starting"),
     "internal_error": ProblemKind(500, "Something went wrong in the service"),
 }

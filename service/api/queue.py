@@ -28,7 +28,8 @@ class Stop:
 
     def __init__(self, note: Callable[[float], None] = lambda share: None) -> None:
         self._event = threading.Event()
-        self._note = note
+        self.note = note
+        """How far it is, 0..1."""
 
     @property
     def is_set(self) -> bool:
@@ -41,7 +42,7 @@ class Stop:
         """A `Progress`. Raises: Stopped."""
         if self._event.is_set():
             raise Stopped
-        self._note(share)
+        self.note(share)
 
 
 class ReadingQueue:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from starlette.requests import ClientDisconnect
 
+from service.api import caller
 from service.api import room as reading
 from service.api.negotiation import form_of, negotiate
 from service.api.openapi import PREDICT_DOCUMENTATION, READY_DOCUMENTATION
@@ -27,9 +28,6 @@ from service.options import parse_options
 from service.telemetry import METRICS_MEDIA_TYPE
 
 log = logging.getLogger(__name__)
-
-CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for a caller that hung up. Nobody receives it."""
 
 
 def api_routes(room: ReadingRoom) -> APIRouter:
@@ -58,7 +56,7 @@ def api_routes(room: ReadingRoom) -> APIRouter:
             raise
         except (CallerGone, ClientDisconnect):
             outcome = "caller_gone"
-            return Response(status_code=CLIENT_CLOSED_REQUEST)
+            return caller.gone()
         finally:
             room.metrics.count_request(outcome)
             log.info("predict: %s in %.2f s", outcome, time.monotonic() - start_s)
@@ -116,11 +114,5 @@ async def _answer(room: ReadingRoom, request: Request, wanted: reading.Request, 
     upload = await receive_clip(request, folder / "clip", max_bytes=settings.max_upload_bytes, deadline_s=settings.upload_deadline_s)
     room.metrics.observe_upload(upload.num_bytes)
     wanted = replace(wanted, form=form_of(request.headers.get("accept"), lies_in_a_study=is_dicom(upload.path)))
-    answer = await room.queue.run(partial(room.answer, upload, wanted, folder), caller_leaves=partial(_caller_leaves, request))
+    answer = await room.queue.run(partial(room.answer, upload, wanted, folder), caller_leaves=partial(caller.leaves, request))
     return response_of(answer, wanted.form)
-
-
-async def _caller_leaves(request: Request) -> None:
-    """Returns when the caller has hung up. Only after the whole body has been received."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

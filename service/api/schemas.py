@@ -142,6 +142,7 @@ class AnswerSchema(_Schema):
     quality: QualitySchema
     lung_sliding: LungSlidingSchema
     lung_point: LungPointSchema
+    sector: list[tuple[float, float]] = Field(description="Outline of the echoes; empty when none were found.")
     pleura: PleuraSchema | None
     windows: list[WindowSchema]
     timings_ms: TimingsSchema
@@ -176,6 +177,7 @@ def answer_of(analysis: findings.Analysis) -> AnswerSchema:
         quality=_quality_of(analysis.quality),
         lung_sliding=_lung_sliding_of(analysis.lung_sliding),
         lung_point=LungPointSchema(suspected=analysis.lung_point.suspected, x_px=_px(analysis.lung_point.x_px)),
+        sector=_points(analysis.sector),
         pleura=None if analysis.pleura is None else _pleura_of(analysis.pleura),
         windows=[_window_of(window) for window in analysis.windows],
         timings_ms=TimingsSchema(**{stage: round(ms, 1) for stage, ms in stages_ms(analysis.timings).items()}),

@@ -13,13 +13,32 @@ from types import TracebackType
 from typing import Self
 
 from service.bundle import read_bundle
+from service.cine.clip import Clip
 from service.engine.base import Grey, Task
 from service.engine.turn import Answer, Lane, nothing_asked
 from service.errors import EngineFailed, SeashoreError
 from service.model import LoadedModel
 from service.reader import ClipReader, open_timed
 from service.readers.wire import Wire
-from service.readers.words import ASKED, BROKEN, DONE, READY, REFUSED, TOLD, Annotate, Answered, Drop, Order, Read, Report, obey, say
+from service.readers.words import (
+    ASKED,
+    BROKEN,
+    DONE,
+    READY,
+    REFUSED,
+    TOLD,
+    Annotate,
+    Answered,
+    Drop,
+    File,
+    Mmode,
+    Order,
+    Read,
+    Render,
+    Report,
+    obey,
+    say,
+)
 from service.record import analysis_to_json
 from service.settings import Settings
 from service.telemetry import describe_bug
@@ -116,14 +135,19 @@ class Desk:
             case Read():
                 self._read(order)
             case Annotate():
-                clip = self._reader.open(order.clip.path, unhurried=order.clip.is_unhurried)
-                self._reader.annotate(clip, order.analysis, order.out)
+                self._reader.annotate(self._open(order.clip), order.analysis, order.out)
                 say(self._wire, DONE)
             case Report():
-                clip = self._reader.open(order.clip.path, unhurried=order.clip.is_unhurried)
-                at, identity, outside = order.analysed_at, order.identity, order.show_outside_region
+                clip, at, identity, outside = self._open(order.clip), order.analysed_at, order.identity, order.show_outside_region
                 self._reader.report(clip, order.analysis, order.out, analysed_at=at, identity=identity, show_outside_region=outside)
                 say(self._wire, DONE)
+            case Render():
+                say(self._wire, DONE, self._reader.render(self._open(order.clip), order.out, self._tell_in_percent).to_json())
+            case Mmode():
+                say(self._wire, DONE, arrays={"strip": self._reader.mmode(self._open(order.clip), order.line, self._tell_in_percent)})
+
+    def _open(self, file: File) -> Clip:
+        return self._reader.open(file.path, unhurried=file.is_unhurried)
 
     def _read(self, order: Read) -> None:
         self._device.device = order.device
@@ -141,6 +165,10 @@ class Desk:
         if (share, stage) != self._last_told:
             self._last_told = share, stage
             say(self._wire, TOLD, {"share": share, "stage": stage})
+
+    def _tell_in_percent(self, share: float, stage: str) -> None:
+        """Frames go by in a millisecond: a word for each would be most of the work."""
+        self._tell(round(share, 2), stage)
 
     def _load(self, folder: Path) -> LoadedModel:
         return LoadedModel(read_bundle(folder), self._device)

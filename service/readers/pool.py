@@ -67,7 +67,10 @@ class ReaderPool:
 
     def _take(self, wanted: Wanted) -> ReaderProcess:
         while True:
+            wanted()
             with self._changed:
+                if self._is_closed:
+                    raise EngineFailed("The service is stopping; no clips are read any more.")
                 if not self._idle and not self._has_room:
                     self._changed.wait(LOOK_EVERY_S)
                 while self._idle:
@@ -77,7 +80,6 @@ class ReaderPool:
                     self._all.discard(process)
                     process.end()
                 is_short = self._has_room
-            wanted()
             if is_short:
                 self._add()
 

@@ -8,19 +8,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from service.cine.clip import Clip
 from service.engine.base import Grey, Task
 from service.engine.turn import Answer, Lane
 from service.errors import UnreadableClip
 from service.evidence.identity import Identity
+from service.evidence.rendition import Rendition
 from service.file_clip import FileClip
-from service.findings import Analysis, Arrays
+from service.findings import Analysis, Arrays, Line
 from service.model import LoadedModel
 from service.pipeline import Options, Progress
-from service.reader import ClipReader
+from service.reader import ClipReader, hear_nothing
 from service.readers.pool import ReaderPool
 from service.readers.process import ReaderLost, ReaderProcess
-from service.readers.words import Annotate, File, Order, Read, Report, Word
+from service.readers.words import Annotate, File, Mmode, Order, Read, Render, Report, Word
 from service.record import analysis_from_json
 from service.remote.calls import RemoteBug
 from service.settings import Settings
@@ -68,12 +72,12 @@ class PooledReader(ClipReader):
 
         def read(process: ReaderProcess) -> tuple[Analysis, Arrays | None]:
             with model.engine.turn(lane) as turn:
-                return _findings(process.run(order, turn.ask, on_progress or _hear_nothing))
+                return _findings(process.run(order, turn.ask, on_progress or hear_nothing))
 
-        return self._in_a_process(read, on_progress or _hear_nothing)
+        return self._in_a_process(read, on_progress or hear_nothing)
 
     def annotate(self, clip: Clip, analysis: Analysis, out: Path) -> None:
-        self._draw(Annotate(_file(clip), analysis, out))
+        self._draw(Annotate(_file(clip), analysis, out), None, _nothing)
 
     def report(
         self,
@@ -85,10 +89,17 @@ class PooledReader(ClipReader):
         identity: Identity | None = None,
         show_outside_region: bool = True,
     ) -> None:
-        self._draw(Report(_file(clip), analysis, out, analysed_at, identity, show_outside_region))
+        self._draw(Report(_file(clip), analysis, out, analysed_at, identity, show_outside_region), None, _nothing)
 
-    def _draw(self, order: Order) -> None:
-        self._in_a_process(lambda process: process.run(order, _ask_nothing, _hear_nothing), _hear_nothing)
+    def render(self, clip: Clip, out: Path, on_progress: Progress | None = None) -> Rendition:
+        return self._draw(Render(_file(clip), out), on_progress, _rendition)
+
+    def mmode(self, clip: Clip, line: Line, on_progress: Progress | None = None) -> NDArray[np.uint8]:
+        return self._draw(Mmode(_file(clip), line), on_progress, _strip)
+
+    def _draw(self, order: Order, on_progress: Progress | None, understand: Callable[[Word], Result]) -> Result:
+        tell = on_progress or hear_nothing
+        return self._in_a_process(lambda process: understand(process.run(order, _ask_nothing, tell)), tell)
 
     def _in_a_process(self, work: Callable[[ReaderProcess], Result], tell: Progress) -> Result:
         for _ in range(TRIES):
@@ -129,9 +140,23 @@ def _findings(done: Word) -> tuple[Analysis, Arrays | None]:
         raise ReaderLost from error
 
 
+def _rendition(done: Word) -> Rendition:
+    try:
+        return Rendition.from_json(done.fields)
+    except ValueError as error:
+        raise ReaderLost from error
+
+
+def _strip(done: Word) -> NDArray[np.uint8]:
+    strip = done.arrays.get("strip")
+    if strip is None or strip.ndim != 2 or strip.dtype != np.uint8:
+        raise ReaderLost
+    return strip
+
+
+def _nothing(done: Word) -> None:
+    """What was drawn lies in its file."""
+
+
 def _ask_nothing(task: Task, patches: Grey) -> "Future[Answer]":
     raise ReaderLost  # nobody draws with the device
-
-
-def _hear_nothing(share: float, stage: str) -> None:
-    pass

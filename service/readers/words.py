@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from service.engine.turn import Answer
 from service.evidence.identity import Identity
-from service.findings import Analysis
+from service.findings import Analysis, Line
 from service.pipeline import Options
 from service.readers.wire import MAX_BUFFERS, Buffer, Wire
 from service.shelf import ModelEntry
@@ -66,7 +66,23 @@ class Report:
     show_outside_region: bool
 
 
-Order = Read | Annotate | Report
+@dataclass(frozen=True, slots=True)
+class Render:
+    """The index comes back with `done`."""
+
+    clip: File
+    out: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Mmode:
+    """The strip comes back with `done`."""
+
+    clip: File
+    line: Line
+
+
+Order = Read | Annotate | Report | Render | Mmode
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,22 @@
 import logging
 import time
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.cine.clip import Clip
 from service.engine.turn import Lane
 from service.errors import EngineFailed
 from service.evidence.identity import Identity
+from service.evidence.rendition import Rendition
 from service.file_clip import FileClip
-from service.findings import Analysis, Arrays
+from service.findings import Analysis, Arrays, Line
 from service.pipeline import Options, Progress
-from service.reader import ClipReader
+from service.reader import ClipReader, hear_nothing
 from service.reading import Wanted
 from service.remote.calls import RemoteBug, Replicas
 from service.remote.reader_desk import Page, SentClip
@@ -52,11 +55,7 @@ class RemoteReader(OverShelf[bool]):
         keeps_arrays: bool = False,
     ) -> tuple[Analysis, Arrays | None]:
         """As `Reader.read`. Progress is told, but not how far it is. `decode_ms` is measured where it is decoded."""
-
-        def wanted() -> None:
-            if on_progress is not None:
-                on_progress(0.0, "model")
-
+        wanted = partial(on_progress or hear_nothing, 0.0, "model")
         read: tuple[Analysis, Arrays | None] = self._call("read", _sent(clip), entry, options, lane, keeps_arrays, wanted=wanted)
         return read
 
@@ -75,6 +74,18 @@ class RemoteReader(OverShelf[bool]):
     ) -> None:
         page = Page(analysed_at, identity, show_outside_region)
         self._call("report", _sent(clip), analysis, page, wanted=lambda: None).tofile(out)
+
+    def render(self, clip: Clip, out: Path, on_progress: Progress | None = None) -> Rendition:
+        wanted = partial(on_progress or hear_nothing, 0.0, "frames")
+        jpegs: NDArray[np.uint8]
+        jpegs, rendition = self._call("render", _sent(clip), wanted=wanted)
+        jpegs.tofile(out)
+        assert isinstance(rendition, Rendition)
+        return rendition
+
+    def mmode(self, clip: Clip, line: Line, on_progress: Progress | None = None) -> NDArray[np.uint8]:
+        strip: NDArray[np.uint8] = self._call("mmode", _sent(clip), line, wanted=partial(on_progress or hear_nothing, 0.0, "mmode"))
+        return strip
 
     def _load(self, folder: Path) -> bool:
         """By one of the readers and one of the engines; the others load it when they start, or when they are first asked for it."""

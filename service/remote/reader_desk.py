@@ -24,7 +24,8 @@ from service.errors import EngineFailed, SeashoreError
 from service.evidence.identity import Identity
 from service.evidence.one_page import write_report
 from service.evidence.paper_charts import Limits
-from service.findings import Analysis, Arrays
+from service.evidence.rendition import Rendition
+from service.findings import Analysis, Arrays, Line
 from service.loading import check_golden
 from service.model import LoadedModel
 from service.pipeline import Options, analyse
@@ -93,6 +94,14 @@ class ReaderDesk:
         """Replies the one-page report, a PDF."""
         return await reply(self._run(lambda left: self._drawn(clip, lambda opened, out: self._write_report(opened, analysis, page, out))))
 
+    async def render(self, clip: SentClip) -> Any:
+        """Replies the frames' JPEGs one after the other, and the Rendition."""
+        return await reply(self._run(partial(self._render, clip)))
+
+    async def mmode(self, clip: SentClip, line: Line) -> Any:
+        """Replies the line through time, grey levels (depth, F)."""
+        return await reply(self._run(partial(self._mmode, clip, line)))
+
     async def _run(self, work: Callable[[Left], Any]) -> Any:
         left = threading.Event()
         try:
@@ -118,11 +127,20 @@ class ReaderDesk:
             opened = self._opener.open(path, unhurried=clip.is_unhurried)
             yield opened, (time.perf_counter() - start_s) * 1000
 
-    def _drawn(self, clip: SentClip, draw: Callable[[Clip, Path], None]) -> NDArray[np.uint8]:
+    def _drawn(self, clip: SentClip, draw: Callable[[Clip, Path], object]) -> NDArray[np.uint8]:
         with self._opened(clip) as (opened, _), tempfile.TemporaryDirectory(prefix="seashore-") as folder:
             out = Path(folder) / "drawn"
             draw(opened, out)
             return np.fromfile(out, np.uint8)
+
+    def _render(self, clip: SentClip, left: Left) -> tuple[NDArray[np.uint8], Rendition]:
+        made: list[Rendition] = []
+        jpegs = self._drawn(clip, lambda opened, out: made.append(self._opener.render(opened, out, partial(_check, left))))
+        return jpegs, made[0]
+
+    def _mmode(self, clip: SentClip, line: Line, left: Left) -> NDArray[np.uint8]:
+        with self._opened(clip) as (opened, _):
+            return self._opener.mmode(opened, line, partial(_check, left))
 
     def _write_report(self, clip: Clip, analysis: Analysis, page: Page, out: Path) -> None:
         write_report(

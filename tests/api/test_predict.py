@@ -49,7 +49,8 @@ def test_the_answer_has_the_fields_of_the_contract(client: httpx.Client) -> None
     body = answer(client, "present")
 
     assert list(body) == [
-        *("id", "model", "intended_use", "warnings", "clip", "quality", "lung_sliding", "lung_point", "pleura", "windows", "timings_ms"),
+        *("id", "model", "intended_use", "warnings", "clip", "quality", "lung_sliding", "lung_point", "sector", "pleura"),
+        *("windows", "timings_ms"),
     ]
     assert body["model"] == {"name": "resnet3d18-w16", "version": "0.1.0", "sha256": "0" * 64, "device": "cpu (OpenVINO)"}
     assert body["intended_use"] == INTENDED_USE

@@ -24,7 +24,10 @@ from service.cine.clip import Clip, ClipInfo
 from service.engine.turn import Lane
 from service.errors import BadBundle, SeashoreError, UnknownModel
 from service.evidence.identity import Identity
-from service.findings import Analysis, Arrays, Verdict
+from service.evidence.mmode import mmode
+from service.evidence.rendition import Rendition, render
+from service.findings import Analysis, Arrays, Line, Verdict
+from service.options import check_line
 from service.pipeline import Options, Progress
 from service.reader import ClipReader, Reader
 from service.reading import Saliency
@@ -55,12 +58,13 @@ class WordClip:
 
 
 class WordReader:
-    """Answers what the clip says. `read_options` lists what was asked, `num_annotated` and `reported_at` what was drawn."""
+    """Answers what the clip says. `read_options` lists what was asked, `num_annotated`, `reported_at` and `num_rendered` what was drawn."""
 
     def __init__(self, *, broken_bundle: bool = False) -> None:
         self.read_options: list[Options] = []
         self.num_annotated = 0
         self.reported_at: list[datetime] = []
+        self.num_rendered = 0
         self.started = threading.Event()
         self.stopped = threading.Event()
         self._released = threading.Event()
@@ -130,6 +134,23 @@ class WordReader:
         assert isinstance(clip, WordClip)
         self.reported_at.append(analysed_at)
         out.write_bytes(b"report of " + clip.word.encode())
+
+    def render(self, clip: Clip, out: Path, on_progress: Progress | None = None) -> Rendition:
+        """Its two frames, really."""
+        assert isinstance(clip, WordClip)
+        self.num_rendered += 1
+        if clip.word == "slow":
+            self._read_slowly(on_progress)
+        self._raise_if_error(clip.word)
+        return render(clip, out)
+
+    def mmode(self, clip: Clip, line: Line, on_progress: Progress | None = None) -> NDArray[np.uint8]:
+        assert isinstance(clip, WordClip)
+        if clip.word == "slow":
+            self._read_slowly(on_progress)
+        self._raise_if_error(clip.word)
+        check_line(line, clip.info.width, clip.info.height)
+        return mmode(clip.frames(), *line)
 
     def _read_slowly(self, on_progress: Progress | None) -> None:
         self.started.set()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from service.engine.turn import Lane
-from service.errors import EngineFailed, SeashoreError, UnreadableClip, UnsupportedFormat
+from service.errors import BadOption, EngineFailed, SeashoreError, UnreadableClip, UnsupportedFormat
 from service.pipeline import Options
 from service.readers import pool as pool_module
 from service.readers import process as process_module
@@ -28,6 +28,7 @@ from tests.readers.fragile import BREAKS, DIES, HANGS, LIES
 
 SETTINGS = Settings(device="cpu", max_concurrent=2, max_background=1)
 QUICK = Options(Saliency.NONE)
+LINE = ((160.0, 20.0), (160.0, 220.0))
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
 
@@ -92,6 +93,40 @@ def test_what_is_drawn_is_drawn_there(reader: PooledReader, clip: Path, tmp_path
     assert arrays is None
     assert (tmp_path / "annotated.mp4").read_bytes()[4:8] == b"ftyp"
     assert (tmp_path / "report.pdf").read_bytes() == (tmp_path / "here.pdf").read_bytes()
+
+
+def test_frames_and_m_modes_are_drawn_there_as_here(reader: PooledReader, clip: Path, tmp_path: Path) -> None:
+    here, told = shipped_reader(), set[tuple[float, str]]()
+    rendition = reader.render(reader.open(clip), tmp_path / "there", lambda share, stage: told.add((share, stage)))
+    strip = reader.mmode(reader.open(clip), LINE)
+
+    assert rendition == here.render(here.open(clip), tmp_path / "here")
+    assert len(rendition.times_s) == 66
+    assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()
+    assert (0.5, "frames") in told
+    assert strip.shape == (201, 66)
+    np.testing.assert_array_equal(strip, here.mmode(here.open(clip), LINE))
+
+
+def test_a_line_far_outside_the_frame_is_refused_there(reader: PooledReader, clip: Path) -> None:
+    with pytest.raises(BadOption, match=r"^The line ends at 160,481, far outside the clip's frame of 320 x 240 px\."):
+        reader.mmode(reader.open(clip), ((160.0, 20.0), (160.0, 481.0)))
+
+
+def test_whoever_stops_the_drawing_has_it_stopped(reader: PooledReader, clip: Path, tmp_path: Path) -> None:
+    before = set(reader.pool.pids)
+
+    def stop(share: float, stage: str) -> None:
+        if stage in ("frames", "mmode"):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        reader.render(reader.open(clip), tmp_path / "frames", stop)
+    with pytest.raises(InterruptedError):
+        reader.mmode(reader.open(clip), LINE, stop)
+
+    assert read(reader, clip) is not None
+    assert set(reader.pool.pids) == before
 
 
 def test_what_is_wrong_with_a_clip_is_said_in_the_same_words(reader: PooledReader, tmp_path: Path) -> None:
@@ -246,6 +281,15 @@ def test_the_processes_know_no_secret_of_the_deployment(monkeypatch: pytest.Monk
         reader.pool.warm_up(1)
         (pid,) = reader.pool.pids
         assert b"hunter2" not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def test_what_is_asked_of_a_pool_that_has_ended_is_refused(clip: Path) -> None:
+    """It was asked for a process again and again, and the service never came to its end."""
+    with processes() as reader:
+        pass
+
+    with pytest.raises(EngineFailed, match=r"^The service is stopping; no clips are read any more\.$"):
+        reader.mmode(reader.open(clip), LINE)
 
 
 def test_the_processes_end_with_the_pool(clip: Path) -> None:

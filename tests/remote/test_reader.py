@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from service.engine.turn import Lane
-from service.errors import EngineFailed, UnsupportedFormat
+from service.errors import BadOption, EngineFailed, UnsupportedFormat
 from service.pipeline import Options
 from service.reading import Saliency
 from service.remote import reader as reader_module
@@ -25,6 +25,7 @@ from tests.fakes.service import shipped_reader
 from tests.remote.beside import Beside, running_loop
 
 SETTINGS = Settings(device="cpu")
+LINE = ((160.0, 20.0), (160.0, 220.0))
 AT = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
 
@@ -78,6 +79,19 @@ def test_what_is_drawn_is_drawn_there(reader: RemoteReader, clip: Path, tmp_path
     assert arrays is None
     assert (tmp_path / "annotated.mp4").read_bytes()[4:8] == b"ftyp"
     assert (tmp_path / "report.pdf").read_bytes() == (tmp_path / "here.pdf").read_bytes()
+
+
+def test_frames_and_m_modes_are_drawn_there_as_here(reader: RemoteReader, clip: Path, tmp_path: Path) -> None:
+    here, told = shipped_reader(), set[tuple[float, str]]()
+    rendition = reader.render(reader.open(clip), tmp_path / "there", lambda share, stage: told.add((share, stage)))
+    strip = reader.mmode(reader.open(clip), LINE)
+
+    assert rendition == here.render(here.open(clip), tmp_path / "here")
+    assert (tmp_path / "there").read_bytes() == (tmp_path / "here").read_bytes()
+    assert told == {(0.0, "frames")}
+    np.testing.assert_array_equal(strip, here.mmode(here.open(clip), LINE))
+    with pytest.raises(BadOption, match=r"^The line ends at 160,481, far outside the clip's frame of 320 x 240 px\."):
+        reader.mmode(reader.open(clip), ((160.0, 20.0), (160.0, 481.0)))
 
 
 def test_what_is_wrong_with_a_clip_is_said_in_the_same_words(reader: RemoteReader, tmp_path: Path) -> None:
