@@ -1,5 +1,6 @@
 // Small SVG charts. Everything drawn here is also said in words beside it.
-import { reading } from "./words.js";
+import { reading } from "./patches.js";
+import { number, t } from "./texts.js";
 
 const LEFT = 44;
 const RIGHT = 12;
@@ -23,7 +24,7 @@ export function drawScale(svg, { probability, interval }) {
   const nodes = [element("rect", { x: 8, y: 12, width: 384, height: 8, rx: 4, class: "track" })];
   if (interval) nodes.push(element("rect", { x: x(interval[0]), y: 12, width: Math.max(x(interval[1]) - x(interval[0]), 2), height: 8, class: "interval" }));
   nodes.push(element("circle", { cx: x(probability), cy: 16, r: 8, class: "marker" }));
-  nodes.push(label(8, 40, "0 still", "start"), label(200, 40, "0.5"), label(392, 40, "sliding 1", "end"));
+  nodes.push(label(8, 40, t("scale_still"), "start"), label(200, 40, number(0.5, 1)), label(392, 40, t("scale_sliding"), "end"));
   svg.replaceChildren(...nodes);
 }
 
@@ -55,37 +56,45 @@ export function drawSlide(svg, pleura, frameWidth, lungPoint) {
     nodes.push(element("rect", { x: x(x0), y: bottom + 5, width: Math.max(x(x1) - x(x0), 2), height: 4, rx: 2, class: "interspace" }));
   }
   nodes.push(label(x(first), bottom + 24, `x ${Math.round(first)} px`, "start"), label(x(last), bottom + 24, `${Math.round(last)} px`, "end"));
-  nodes.push(label(chartWidth / 2, bottom + 24, "interspaces"));
+  nodes.push(label(chartWidth / 2, bottom + 24, t("interspaces")));
   if (lungPoint.suspected && lungPoint.x_px !== null) {
     const anchor = x(lungPoint.x_px) > chartWidth / 2 ? "end" : "start";
     nodes.push(line(x(lungPoint.x_px), top - 8, x(lungPoint.x_px), bottom, "lung-point"));
-    nodes.push(label(x(lungPoint.x_px) + (anchor === "end" ? -6 : 6), top - 4, "lung point", anchor, "lung-point-text"));
+    nodes.push(label(x(lungPoint.x_px) + (anchor === "end" ? -6 : 6), top - 4, t("lung_point_mark"), anchor, "lung-point-text"));
   }
   svg.setAttribute("viewBox", `0 0 ${chartWidth} ${height}`);
   svg.replaceChildren(...nodes);
 }
 
 function barTitle(v) {
-  const mm = v.slide_mm === null ? "" : ` (${v.slide_mm.toFixed(2)} mm)`;
-  const model = v.probability === null ? "not read by the model" : `model ${v.probability.toFixed(2)}`;
-  return `x ${v.x_px.toFixed(0)} px: ${v.slide_px.toFixed(2)} px${mm}, wall ${v.wall_px.toFixed(2)} px, tracking ${v.tracking.toFixed(2)}, ${model}`;
+  return t("bar", {
+    x: number(v.x_px, 0),
+    px: number(v.slide_px, 2),
+    mm: v.slide_mm === null ? "" : number(v.slide_mm, 2),
+    wall: number(v.wall_px, 2),
+    tracking: number(v.tracking, 2),
+    probability: v.probability === null ? "" : number(v.probability, 2),
+  });
 }
 
-/** Shift of the lung past the wall in an eighth of a second, through time. */
-export function drawTime(svg, { t_s: times, px }) {
+/** Shift of the lung past the wall in an eighth of a second, through time; `seconds` long, as the clip is. Gives what moves its cursor. */
+export function drawTime(svg, { t_s: times, px }, seconds) {
   const chartWidth = widthOf(svg), height = 170, top = 12, bottom = 136;
-  const end = times[times.length - 1] || 1;
+  const end = seconds || 1;
   const { limit, step } = ticks(Math.max(...px.map(Math.abs), 1), 2);
-  const x = (t) => LEFT + (t / end) * (chartWidth - LEFT - RIGHT);
+  const x = (at) => LEFT + (at / end) * (chartWidth - LEFT - RIGHT);
   const y = (v) => (top + bottom) / 2 - (v / limit) * ((bottom - top) / 2);
   const nodes = [];
   for (let value = -limit; value <= limit + 1e-9; value += step) {
     nodes.push(line(LEFT, y(value), chartWidth - RIGHT, y(value), "axis"), label(LEFT - 6, y(value) + 4, trim(value), "end"));
   }
-  nodes.push(element("polyline", { points: times.map((t, i) => `${x(t).toFixed(1)},${y(px[i]).toFixed(1)}`).join(" "), class: "trace" }));
-  nodes.push(label(LEFT, bottom + 24, "0 s", "start"), label(chartWidth - RIGHT, bottom + 24, `${end.toFixed(1)} s`, "end"), label(chartWidth / 2, bottom + 24, "px in ⅛ s, along the pleura"));
+  nodes.push(element("polyline", { points: times.map((at, i) => `${x(at).toFixed(1)},${y(px[i]).toFixed(1)}`).join(" "), class: "trace" }));
+  nodes.push(label(LEFT, bottom + 24, "0 s", "start"), label(chartWidth - RIGHT, bottom + 24, `${number(end, 1)} s`, "end"), label(chartWidth / 2, bottom + 24, t("over_time_axis")));
+  const cursor = line(LEFT, top, LEFT, bottom, "cursor");
+  nodes.push(cursor);
   svg.setAttribute("viewBox", `0 0 ${chartWidth} ${height}`);
   svg.replaceChildren(...nodes);
+  return (at) => ["x1", "x2"].forEach((name) => cursor.setAttribute(name, x(at).toFixed(1)));
 }
 
 /** A round upper limit and a few steps to it, `most` at the most. */
@@ -95,4 +104,4 @@ export function ticks(largest, most = 5) {
   return { limit: Math.ceil(largest / step - 1e-9) * step, step };
 }
 
-const trim = (value) => String(Number(value.toFixed(3))).replace("-", "−");
+const trim = (value) => Number(value.toFixed(3)).toLocaleString(document.documentElement.lang).replace("-", "−");

@@ -1,30 +1,14 @@
 // The answer in words, the same as the annotated clip and the command line say them.
+import { has, number, t } from "./texts.js";
 
-const REASONS = {
-  too_short: "the clip is too short",
-  frozen: "the picture is frozen",
-  frame_rate_too_low: "the frame rate is too low",
-  no_pleura: "no pleural line was found",
-  pleura_doubtful: "the pleural line is doubtful",
-  probe_moving: "the probe moved",
-  too_dark: "the picture is too dark",
-  not_ultrasound: "this does not look like ultrasound",
-  tracking_lost: "the chest wall could not be followed",
-};
+/** present, absent, indeterminate, not_assessable or lung_point: which colour, mark and rank an answer has. */
+export const tone = (answer) => (isLungPointSaid(answer) ? "lung_point" : answer.lung_sliding.verdict);
 
 export function headline(answer) {
   const reason = answer.quality.reasons[0];
-  const because = (otherwise) => (reason && REASONS[reason.code]) || otherwise;
-  const verdict = answer.lung_sliding.verdict;
-  if (verdict === "not_assessable") return `Not assessable: ${because("lung sliding could not be read")}`;
-  if (isLungPointSaid(answer)) return "Suspected lung point: slides on one side only";
-  if (verdict === "indeterminate") return `Cannot tell: ${because("neither clearly sliding nor clearly still")}`;
-  return verdict === "present" ? "Lung sliding present" : "Lung sliding absent";
-}
-
-/** Which colour the verdict has: present, absent, indeterminate, not_assessable or lung-point. */
-export function tone(answer) {
-  return isLungPointSaid(answer) ? "lung-point" : answer.lung_sliding.verdict;
+  const because = (otherwise) => t(reason ? `because_${reason.code}` : otherwise);
+  const said = tone(answer);
+  return t(said, { because: because(said === "not_assessable" ? "because_unread" : "because_unclear") });
 }
 
 /** A suspected lung point goes before every other reason but one: what may not be pleura has no lung point. */
@@ -32,46 +16,61 @@ function isLungPointSaid(answer) {
   return answer.lung_point.suspected && !answer.quality.reasons.some((reason) => reason.code === "pleura_doubtful");
 }
 
-export function probability({ probability, interval }) {
-  if (probability === null) return "";
-  const range = interval ? ` (95 %: ${interval[0].toFixed(2)} to ${interval[1].toFixed(2)})` : "";
-  return `Probability of sliding ${probability.toFixed(2)}${range}`;
+/** What to do about a reason: the service's own sentence, or the language's. */
+export const advice = ({ code, detail }) => (has(`advice_${code}`) ? t(`advice_${code}`) : detail);
+
+export const intendedUse = (answer) => (has("intended_use") ? t("intended_use") : answer.intended_use);
+
+export function probability({ probability: value, interval }) {
+  if (value === null) return "";
+  const range = interval && { low: number(interval[0], 2), high: number(interval[1], 2) };
+  return t(range ? "probability_range" : "probability", { probability: number(value, 2), ...range });
 }
 
-export function wallControl({ probability, wall_control: control }) {
-  if (probability === null) return "";
-  if (control === null) return "Control: too little chest wall to check against.";
-  return `Control: the chest wall itself, which cannot slide, reads ${control.toFixed(2)}.`;
+export function wallControl({ probability: value, wall_control: control }) {
+  if (value === null) return "";
+  return control === null ? t("control_none") : t("control", { control: number(control, 2) });
 }
 
-/** How a probability is drawn: sliding, unclear or still; unread where there is none. */
-export function reading(probability) {
-  if (probability === null) return "unread";
-  return probability >= 2 / 3 ? "sliding" : probability < 1 / 3 ? "still" : "unclear";
+/** What a careful reader should look at twice. */
+export function* doubts({ lung_sliding: { verdict, wall_control: control }, windows }) {
+  if (verdict !== "present" && verdict !== "absent") return;
+  const patches = windows.flatMap((window) => window.patches.map((patch) => patch.probability));
+  const says = patches.length ? median(patches) : 0.5;
+  if (verdict === "present" && says < 1 / 2) yield t("doubt_still_patches");
+  if (verdict === "absent" && says > 1 / 2) yield t("doubt_sliding_patches");
+  if (verdict === "present" && control !== null && control > 0.5) yield t("doubt_control");
+}
+
+export function quality({ assessable, score }) {
+  const word = !assessable ? "insufficient" : score >= 0.75 ? "good" : score >= 0.5 ? "fair" : "poor";
+  return t(`quality_${word}`, { score: number(score, 2) });
 }
 
 export function slide(columns) {
-  if (columns.length === 0) return "No place along the pleura could be measured.";
-  const px = median(columns.map((c) => c.slide_px));
-  const wall = median(columns.map((c) => c.wall_px));
-  const inMm = columns.every((c) => c.slide_mm !== null) ? ` (${median(columns.map((c) => c.slide_mm)).toFixed(2)} mm)` : "";
-  const places = columns.length === 1 ? "1 place" : `${columns.length} places`;
-  return `The lung moved ${px.toFixed(2)} px${inMm} past the chest wall in an eighth of a second (RMS, median of ${places}); the wall moved ${wall.toFixed(2)} px past itself.`;
+  if (columns.length === 0) return t("slide_none");
+  const inMm = columns.every((c) => c.slide_mm !== null);
+  return t("slide_text", {
+    px: number(median(columns.map((c) => c.slide_px)), 2),
+    mm: inMm ? number(median(columns.map((c) => c.slide_mm)), 2) : "",
+    wall: number(median(columns.map((c) => c.wall_px)), 2),
+    places: columns.length,
+  });
 }
 
 export function facts(answer) {
-  const { clip, model, quality, timings_ms: times } = answer;
-  const seconds = (ms) => `${(ms / 1000).toFixed(2)} s`;
+  const { clip, model, timings_ms: times } = answer;
+  const seconds = Object.fromEntries(Object.entries(times).map(([stage, ms]) => [stage, number(ms / 1000, 2)]));
+  const { frames, width, height } = clip;
   return [
-    ["Clip", `${clip.frames} frames, ${clip.fps.toFixed(1)} fps, ${clip.duration_s.toFixed(1)} s, ${clip.width} × ${clip.height}`],
-    ["Probe", clip.probe],
-    ["Scale", clip.mm_per_px === null ? "not stated in the clip" : `${clip.mm_per_px} mm a pixel`],
-    ["Picture quality", `${quality.score.toFixed(2)}${quality.assessable ? "" : ", not sufficient"}`],
-    ["Model", `${model.name} ${model.version}`],
-    ["Model’s digest", model.sha256.slice(0, 16)],
-    ["Read on", model.device],
-    ["Time", `${seconds(times.total)}: decode ${seconds(times.decode)}, pleura ${seconds(times.pleura)}, model ${seconds(times.model)}, saliency ${seconds(times.saliency)}`],
-    ["Answer", answer.id],
+    [t("fact_clip"), t("fact_clip_text", { frames, width, height, fps: number(clip.fps, 1), seconds: number(clip.duration_s, 1) })],
+    [t("fact_probe"), t(`probe_${clip.probe}`)],
+    [t("fact_scale"), clip.mm_per_px === null ? t("fact_scale_none") : t("fact_scale_text", { mm: number(clip.mm_per_px, 4) })],
+    [t("fact_model"), `${model.name} ${model.version}`],
+    [t("fact_digest"), model.sha256.slice(0, 16)],
+    [t("fact_device"), model.device],
+    [t("fact_time"), t("fact_time_text", seconds)],
+    [t("fact_answer"), answer.id],
   ];
 }
 

@@ -54,6 +54,26 @@ class Page:
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", files=[str(path)], nodeId=node)
 
+    def press(self, key: str) -> None:
+        """One key, as on the keyboard: "a", "ArrowRight", "Escape"."""
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key)
+
+    def click(self, selector: str) -> None:
+        """In the middle of it, with the mouse."""
+        self.drag(selector, (0.5, 0.5))
+
+    def drag(self, selector: str, *places: tuple[float, float]) -> None:
+        """The mouse is pressed at the first place of an element, moved to the others and let go; shares of its width and height."""
+        self.value(f"document.querySelector({json.dumps(selector)}).scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        box = self.value(f"document.querySelector({json.dumps(selector)}).getBoundingClientRect().toJSON()")
+        points = [{"x": box["x"] + across * box["width"], "y": box["y"] + down * box["height"]} for across, down in places]
+        mouse = {"button": "left", "clickCount": 1}
+        self.call("Input.dispatchMouseEvent", type="mousePressed", buttons=1, **points[0], **mouse)
+        for point in points[1:]:
+            self.call("Input.dispatchMouseEvent", type="mouseMoved", buttons=1, **point, **mouse)
+        self.call("Input.dispatchMouseEvent", type="mouseReleased", buttons=0, **points[-1], **mouse)
+
     def text(self, selector: str) -> str:
         """What can be seen of it; "" when it is hidden."""
         return str(self.value(f"document.querySelector({json.dumps(selector)}).innerText"))
@@ -102,7 +122,9 @@ class Page:
         if event.get("method") == "Runtime.exceptionThrown":
             self.problems.append(str(parameters["exceptionDetails"]))
         elif event.get("method") == "Log.entryAdded" and parameters["entry"]["level"] == "error":
-            self.problems.append(str(parameters["entry"]["text"]))
+            address = parameters["entry"].get("url", "")
+            if not address.endswith("/favicon.ico"):  # which the browser asks for by itself, beside what is no page
+                self.problems.append(f"{parameters['entry']['text']} {address}")
 
 
 @contextmanager

@@ -1,0 +1,453 @@
+"""The viewer in a real browser, in front of the real service: clips go in, the verdict is read off the page, the picture off its canvas."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.fakes import browser, media, pdf
+from tests.fakes.browser import Page, chromium
+from tests.fakes.phantoms import frozen, small_phantom
+from tests.fakes.service import serving, shipped_reader, wait_until
+
+pytestmark = pytest.mark.skipif(browser.executable() is None, reason="no Chromium")
+
+WEB = Path(__file__).resolve().parents[2] / "service" / "web"
+HEADLINES = {
+    "present": ("Lung sliding present",),
+    "absent": ("Lung sliding absent",),
+    "indeterminate": ("Cannot tell: ", "Suspected lung point: "),
+    "not_assessable": ("Not assessable: ",),
+}
+SHOWN = "document.querySelector('#viewer').checkVisibility()"
+PICTURE = "!document.querySelector('#stage').classList.contains('waiting') && document.querySelector('#frame-number').innerText !== ''"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with serving(shipped_reader(), data_dir=tmp_path_factory.mktemp("data")) as client:
+        assert wait_until(lambda: client.get("/readyz").status_code == 200, 60)
+        yield client
+
+
+@pytest.fixture(scope="module")
+def browser_tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with chromium(tmp_path_factory.mktemp("chromium")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(browser_tab: Page, client: httpx.Client) -> Page:
+    """With nothing in its worklist."""
+    browser_tab.open(f"{client.base_url}/web/icon.svg")
+    browser_tab.value("sessionStorage.clear(), localStorage.clear()")
+    browser_tab.problems.clear()
+    browser_tab.open(f"{client.base_url}/")
+    browser_tab.wait_for("document.querySelector('#service').innerText.startsWith('Ready')")
+    return browser_tab
+
+
+@pytest.fixture(scope="module")
+def lung() -> bytes:
+    return media.mp4(small_phantom("present", 2.2).frames)
+
+
+@pytest.fixture(scope="module")
+def still() -> bytes:
+    return media.mp4(frozen(small_phantom("present", 2.2)))
+
+
+def choose(page: Page, folder: Path, name: str, clip: bytes) -> None:
+    path = folder / name
+    path.write_bytes(clip)
+    page.choose_file("#clip", path)
+
+
+def shown(page: Page, folder: Path, clip: bytes, name: str = "lung.mp4") -> str:
+    """The clip handed in, read and on the picture, paused. Its job."""
+    choose(page, folder, name, clip)
+    page.wait_for(SHOWN)
+    page.wait_for(PICTURE)
+    page.value("document.querySelector('#play').classList.contains('playing') && document.querySelector('#play').click()")
+    return str(page.value("location.hash.slice(1)"))
+
+
+def entries(page: Page) -> list[str]:
+    found: list[str] = page.value("[...document.querySelectorAll('#entries li')].map((entry) => entry.innerText)")
+    return [" ".join(entry.split()) for entry in found]
+
+
+def result(client: httpx.Client, job: str) -> Any:
+    return client.get(f"/v1/jobs/{job}/result").json()
+
+
+# -- the verdict ------------------------------------------------------------------------------------------------------
+
+
+def test_a_clip_is_answered_in_words(page: Page, client: httpx.Client, tmp_path: Path, lung: bytes) -> None:
+    job = shown(page, tmp_path, lung)
+
+    said = result(client, job)
+    sliding = said["lung_sliding"]
+    assert page.text("#headline").startswith(HEADLINES[sliding["verdict"]])
+    assert page.text("#probability-text").startswith(f"Probability of sliding {sliding['probability']:.2f}")
+    assert page.text("#clip-name") == "lung.mp4"
+    assert page.text("#slide-text").startswith("The lung moved ")
+    assert said["model"]["name"] in page.text("#facts")
+    assert page.text("#intended-use") == said["intended_use"]
+    assert page.problems == []
+
+
+def test_a_clip_that_cannot_be_assessed_is_told_what_to_do_and_still_plays(page: Page, tmp_path: Path, still: bytes) -> None:
+    shown(page, tmp_path, still)
+
+    assert page.text("#headline") == "Not assessable: the picture is frozen"
+    assert page.text("#reasons") == "The picture does not change at all: this is a frozen image. Record a moving clip."
+    assert not page.is_shown("#probability")
+    assert not page.is_shown("#slide-card")
+    assert page.text("#frame-number").endswith(" of 66")
+    assert page.problems == []
+
+
+def test_a_file_that_is_no_clip_is_told_in_a_sentence_and_the_next_clip_is_read(page: Page, tmp_path: Path, lung: bytes) -> None:
+    choose(page, tmp_path, "letter.mp4", media.TEXT)
+    page.wait_for("document.querySelector('#problem').checkVisibility()")
+
+    assert page.text("#problem-title") == "This is not a clip"
+    assert page.text("#problem-detail").startswith("This is text, not a clip. MP4, ")
+    assert page.text("#problem-code") == "Code: unsupported_format"
+    assert not page.is_shown("#viewer")
+
+    shown(page, tmp_path, lung)
+    assert not page.is_shown("#problem")
+    assert entries(page)[0] == "! letter.mp4 not read ×"
+
+
+def test_several_clips_make_a_worklist_with_the_worst_first(page: Page, tmp_path: Path, lung: bytes, still: bytes) -> None:
+    shown(page, tmp_path, lung, "first.mp4")
+    shown(page, tmp_path, still, "second.mp4")
+    page.wait_for("document.querySelectorAll('#entries .standing').length === 2")
+
+    names = [entry.split()[1] for entry in entries(page)]
+    assert names == ["second.mp4", "first.mp4"]
+    page.value("[...document.querySelectorAll('#entries .choose')].at(-1).click()")
+    page.wait_for("document.querySelector('#clip-name').innerText === 'first.mp4'")
+
+
+# -- the picture -------------------------------------------------------------------------------------------------------
+
+
+def test_every_frame_is_shown_when_it_is_asked_for(page: Page, tmp_path: Path) -> None:
+    shown(page, tmp_path, media.mp4(stairs(40)))
+
+    levels = []
+    for frame in (0, 1, 17, 18, 39):
+        page.value(
+            f"(document.querySelector('#position').value = {frame}, document.querySelector('#position').dispatchEvent(new Event('input')))"
+        )
+        page.wait_for(f"document.querySelector('#frame-number').innerText === 'frame {frame + 1} of 40'")
+        levels.append(settled_level(page))
+    assert levels == pytest.approx([stair(frame) for frame in (0, 1, 17, 18, 39)], abs=2.4)
+
+
+def test_keys_step_play_and_change_the_speed(page: Page, tmp_path: Path, lung: bytes) -> None:
+    shown(page, tmp_path, lung)
+    page.value("document.activeElement.blur()")
+    page.press("Home")
+    for _ in range(3):
+        page.press("ArrowRight")
+    page.press("ArrowLeft")
+    assert page.text("#frame-number") == "frame 3 of 66"
+    page.press("]")
+    assert page.text("#speed") == "1.5×"
+    page.press(" ")
+    page.wait_for("document.querySelector('#frame-number').innerText !== 'frame 3 of 66'")
+    page.press(" ")
+    page.press("End")
+    page.wait_for("document.querySelector('#frame-number').innerText === 'frame 66 of 66'")
+    assert page.problems == []
+
+
+@pytest.mark.parametrize("density", [1.0, 2.5])
+def test_the_overlay_lies_on_the_picture_to_a_pixel(page: Page, client: httpx.Client, tmp_path: Path, lung: bytes, density: float) -> None:
+    """The drawing code is given the answer and a canvas of its own, so that only the overlay is on it."""
+    job = shown(page, tmp_path, lung)
+    answer = result(client, job)
+
+    rows = page.value(
+        f"""(async () => {{
+          const {{ Overlay }} = await import("/web/overlay.js");
+          const answer = await (await fetch("/v1/jobs/{job}/result")).json();
+          const overlay = new Overlay(answer);
+          overlay.shown = new Set(["pleura"]);
+          const canvas = new OffscreenCanvas({density} * answer.clip.width, {density} * answer.clip.height);
+          const context = canvas.getContext("2d");
+          context.setTransform({density}, 0, 0, {density}, {density} / 2, {density} / 2);
+          overlay.draw(context, 0, 1 / {density});
+          const {{ data, width, height }} = context.getImageData(0, 0, canvas.width, canvas.height);
+          return answer.pleura.columns.map(({{ x_px: x }}) => {{
+            const column = Math.round(({density} * (x + 0.5)) - 0.5);
+            let [sum, weight] = [0, 0];
+            for (let y = 0; y < height; y++) {{
+              const alpha = data[4 * (y * width + column) + 3];
+              sum += alpha * y;
+              weight += alpha;
+            }}
+            return (sum / weight + 0.5) / {density} - 0.5;
+          }});
+        }})()"""
+    )
+
+    line = np.array(answer["pleura"]["line"])
+    expected = [np.interp(column["x_px"], line[:, 0], line[:, 1]) for column in answer["pleura"]["columns"]]
+    assert rows == pytest.approx(expected, abs=0.6)
+    truth = small_phantom("present", 2.2).truth.pleura_px
+    assert truth is not None
+    xs, ys = truth[len(truth) // 2].T
+    assert np.median(np.abs(np.array(rows) - np.interp([column["x_px"] for column in answer["pleura"]["columns"]], xs, ys))) < 3
+
+
+def test_a_patch_that_is_clicked_is_told_and_enlarged(page: Page, client: httpx.Client, tmp_path: Path, lung: bytes) -> None:
+    answer = result(client, shown(page, tmp_path, lung))
+    patch = answer["windows"][0]["patches"][0]
+    x0, y0, x1, y1 = patch["box"]
+    clip = answer["clip"]
+
+    page.drag("#picture", ((x0 + x1 + 1) / 2 / clip["width"], (y0 + y1 + 1) / 2 / clip["height"]))
+
+    assert page.text("#patch-title") == f"Patch: row {patch['row'] + 1}, column {patch['column'] + 1}"
+    assert f"the network says {patch['probability']:.2f}" in page.text("#patch-text")
+    assert page.value("document.querySelectorAll('#patch-windows li').length") == len(answer["windows"])
+    assert mean_level(page, "#patch-picture") > 5
+    page.press("Escape")
+    assert not page.is_shown("#patch")
+
+
+def test_a_line_that_is_drawn_becomes_an_m_mode_strip(page: Page, tmp_path: Path, lung: bytes) -> None:
+    shown(page, tmp_path, lung)
+    page.wait_for("document.querySelector('#mmode-card').checkVisibility()")
+    page.value("document.querySelector('#strip').getContext('2d').clearRect(0, 0, 9999, 9999)")
+
+    page.click("[data-tool=mmode]")
+    page.drag("#picture", (0.5, 0.2), (0.5, 0.5), (0.5, 0.9))
+
+    assert wait_until(lambda: mean_level(page, "#strip") > 10, 20)
+    assert page.text("#mmode-windows").startswith("0.0 to 2.0 s: ")
+    page.drag("#strip", (0.5, 0.3))
+    assert page.text("#frame-number") in ("frame 33 of 66", "frame 34 of 66")
+    assert page.problems == []
+
+
+def test_saliency_is_drawn_where_it_was_asked_for(page: Page, tmp_path: Path, lung: bytes) -> None:
+    shown(page, tmp_path, lung)
+    before = picture_sum(page)
+
+    page.click("[data-show=saliency]")
+
+    assert wait_until(lambda: abs(picture_sum(page) - before) > 1000, 10)
+
+
+# -- links, lost connections, what is kept -----------------------------------------------------------------------------
+
+
+def test_a_link_shows_the_answer_in_a_tab_that_knows_nothing(page: Page, client: httpx.Client, tmp_path: Path, lung: bytes) -> None:
+    job = shown(page, tmp_path, lung)
+    headline = page.text("#headline")
+    page.open(f"{client.base_url}/web/icon.svg")
+    page.value("sessionStorage.clear()")
+
+    page.open(f"{client.base_url}/#{job}")
+    page.wait_for(SHOWN)
+
+    assert page.text("#headline") == headline
+    assert "lung.mp4" not in str(page.value("location.href"))
+
+
+def test_a_reload_while_a_clip_is_read_loses_nothing(page: Page, tmp_path: Path) -> None:
+    choose(page, tmp_path, "long.mp4", media.mp4(small_phantom("present", 6.2, seed=5).frames))
+    page.wait_for("location.hash !== '' || document.querySelector('#entries .standing').innerText.includes('waiting')")
+
+    page.call("Page.reload")
+    page.wait_for(f"document.readyState === 'complete' && {SHOWN}")
+
+    assert [entry.split()[1] for entry in entries(page)] == ["long.mp4"]
+    assert page.problems == []
+
+
+def test_a_clip_that_was_half_sent_when_the_connection_was_lost_is_sent_again(page: Page, tmp_path: Path, still: bytes) -> None:
+    page.call("Network.enable")
+    conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.call("Network.emulateNetworkConditions", offline=True, **conditions)
+    choose(page, tmp_path, "lung.mp4", still)
+    page.wait_for("document.querySelector('#again').checkVisibility()")
+    page.call("Network.emulateNetworkConditions", offline=False, **conditions)
+
+    assert page.text("#problem-detail") == "The connection was lost while the clip was sent."
+    page.click("#again")
+    page.wait_for(SHOWN)
+    assert not page.is_shown("#problem")
+
+
+def test_a_clip_that_is_removed_is_gone_from_the_service_too(page: Page, client: httpx.Client, tmp_path: Path, lung: bytes) -> None:
+    job = shown(page, tmp_path, lung)
+    page.click("#entries .away")
+
+    assert wait_until(lambda: client.get(f"/v1/jobs/{job}").status_code == 404)
+    assert not page.is_shown("#viewer")
+    assert entries(page) == []
+    assert page.value("location.hash") == ""
+
+
+def test_the_report_is_saved_on_demand(page: Page, tmp_path: Path, still: bytes) -> None:
+    page.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    shown(page, tmp_path, still)
+
+    page.click("[data-take=report]")
+
+    assert wait_until((tmp_path / "seashore.pdf").exists, seconds=30)
+    assert "Not assessable: the picture is frozen" in pdf.text((tmp_path / "seashore.pdf").read_bytes()).split("\n")
+    assert page.problems == []
+
+
+def test_an_opinion_is_written_down(page: Page, tmp_path: Path, lung: bytes) -> None:
+    shown(page, tmp_path, lung)
+    page.value("document.querySelector('#opinion-note').value = 'rib shadow'")
+    page.click("[data-opinion=unsure]")
+
+    page.wait_for("document.querySelector('#opinion-kept').innerText.startsWith('Thank you')")
+    assert page.problems == []
+
+
+def test_a_region_drawn_by_hand_is_analysed(page: Page, client: httpx.Client, tmp_path: Path, lung: bytes) -> None:
+    answer = result(client, shown(page, tmp_path, lung))
+    ys = [y / answer["clip"]["height"] for _, y in answer["pleura"]["line"]]
+
+    page.click("[data-tool=region]")
+    for corner in ((0.2, min(ys) - 0.1), (0.8, min(ys) - 0.1), (0.8, max(ys) + 0.1), (0.2, max(ys) + 0.1)):
+        page.drag("#picture", corner)
+    page.click("#region-analyse")
+    page.wait_for(f"{SHOWN} && document.querySelector('#clip-name').innerText.endsWith('region by hand')")
+
+    assert len(entries(page)) == 2
+    assert result(client, str(page.value("location.hash.slice(1)")))["pleura"]["confidence"] == 1.0
+
+
+# -- the page itself ----------------------------------------------------------------------------------------------------
+
+
+def test_another_language_says_all_of_it(page: Page, tmp_path: Path, still: bytes) -> None:
+    shown(page, tmp_path, still)
+    page.value("(document.querySelector('#language').value = 'sk', document.querySelector('#language').dispatchEvent(new Event('change')))")
+
+    assert page.text("#headline") == "Nehodnotiteľné: obraz je zmrazený"
+    assert page.value("document.documentElement.lang") == "sk"
+    assert "Drop" not in page.text("body")
+
+
+def test_every_language_has_every_text(page: Page) -> None:
+    missing = page.value(
+        """(async () => {
+          const [{ texts: en }, { texts: sk }] = await Promise.all([import("/web/texts/en.js"), import("/web/texts/sk.js")]);
+          return Object.keys(en).filter((key) => !(key in sk));
+        })()"""
+    )
+    assert missing == []
+
+
+def test_everything_that_can_be_pressed_has_a_name(page: Page, tmp_path: Path, lung: bytes) -> None:
+    shown(page, tmp_path, lung)
+    nodes = page.call("Accessibility.getFullAXTree")["nodes"]
+    pressed = [
+        node
+        for node in nodes
+        if node.get("role", {}).get("value") in ("button", "slider", "checkbox", "combobox", "textbox", "link", "image")
+    ]
+
+    assert len(pressed) > 20
+    assert [node for node in pressed if not node["name"]["value"] and not node.get("ignored")] == []
+
+
+def test_the_page_is_light_and_drawn_at_once(page: Page) -> None:
+    weight = sum(path.stat().st_size for path in WEB.rglob("*") if path.suffix in (".js", ".css", ".html", ".svg"))
+    assert weight < 300_000
+    assert page.value("performance.getEntriesByName('first-contentful-paint')[0].startTime") < 1000
+
+
+def test_all_overlays_are_drawn_sixty_times_a_second(page: Page, tmp_path: Path, lung: bytes) -> None:
+    """The drawing alone, in a browser without a graphics card: median of 60 frames."""
+    job = shown(page, tmp_path, lung)
+    milliseconds = page.value(
+        f"""(async () => {{
+          const {{ Overlay }} = await import("/web/overlay.js");
+          const answer = await (await fetch("/v1/jobs/{job}/result")).json();
+          const overlay = new Overlay(answer);
+          overlay.shown = new Set(["pleura", "patches", "saliency", "sector"]);
+          const canvas = document.createElement("canvas");
+          [canvas.width, canvas.height] = [640, 480];
+          const context = canvas.getContext("2d");
+          context.scale(2, 2);
+          overlay.draw(context, 0, 0.5);
+          await new Promise((done) => setTimeout(done, 500));
+          const times = [];
+          for (let frame = 0; frame < 60; frame++) {{
+            const began = performance.now();
+            overlay.draw(context, frame / 30, 0.5);
+            context.getImageData(0, 0, 1, 1); // until it is really drawn
+            times.push(performance.now() - began);
+          }}
+          return times.sort((a, b) => a - b)[30];
+        }})()"""
+    )
+    assert milliseconds < 1000 / 60
+
+
+def test_a_page_that_would_ask_another_server_is_stopped_and_seen(page: Page) -> None:
+    page.value("fetch('https://elsewhere.invalid/').catch(() => 0)")
+    page.value("0")
+
+    assert any("Content Security Policy" in problem for problem in page.problems)
+
+
+def stair(frame: int) -> int:
+    return 20 + 5 * frame
+
+
+def stairs(count: int) -> NDArray[np.uint8]:
+    """Flat frames, each five grey levels brighter than the one before."""
+    return np.stack([np.full((120, 160), stair(frame), np.uint8) for frame in range(count)])
+
+
+def level(page: Page) -> float:
+    return float(page.value("document.querySelector('#picture').getContext('2d').getImageData(20, 20, 1, 1).data[0]"))
+
+
+def settled_level(page: Page) -> float:
+    """Once the picture has come."""
+    before = -1.0
+    for _ in range(40):
+        time.sleep(0.05)
+        before, now = level(page), before
+        if before == now:
+            break
+    return before
+
+
+def mean_level(page: Page, selector: str) -> float:
+    script = f"""(() => {{
+      const canvas = document.querySelector({json.dumps(selector)});
+      const {{ data }} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      let sum = 0;
+      for (let i = 0; i < data.length; i += 4) sum += data[i];
+      return sum / (data.length / 4);
+    }})()"""
+    return float(page.value(script))
+
+
+def picture_sum(page: Page) -> float:
+    return mean_level(page, "#picture") * 1e5
