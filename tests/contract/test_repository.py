@@ -22,8 +22,8 @@ ROOT_FILES = {
 ROOT_FOLDERS = {".ci", "docs", "model_store", "openapi", "requirements", "service", "tests", "training"}
 
 CLIP_SUFFIXES = {".avi", ".dcm", ".dicom", ".gif", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
-MADE_BY_CODE = ("model_store/", "docs/", "openapi/examples/")
-"""Where a clip may lie: golden clips, pictures and examples, all drawn by the simulator."""
+MADE_BY_CODE = ("model_store/", "docs/", "openapi/examples/", "service/web/demo/")
+"""Where a clip may lie: golden clips, pictures, examples and demonstrations, all drawn by the simulator."""
 
 
 def tracked_files() -> list[Path]:
