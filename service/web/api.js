@@ -68,7 +68,22 @@ export function follow(id, onJob) {
 export const job = async (id) => (await ask(`${JOBS}/${id}`)).json();
 export const remove = (id) => ask(`${JOBS}/${id}`, { method: "DELETE" });
 export const result = async (id, accept = "application/json") => (await ask(`${JOBS}/${id}/result`, { headers: { accept } })).blob();
-export const frames = async (id) => (await ask(`${JOBS}/${id}/frames`)).json();
+
+const PATIENCE = 60; // times a long clip's pictures are asked for, a deadline of the service each
+
+/** The index of a job's pictures. Those of a long clip take longer to make than one request may wait. */
+export async function frames(id, signal) {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await (await ask(`${JOBS}/${id}/frames`, { signal })).json();
+    } catch (error) {
+      if (![429, 503, 504].includes(error.status) || tries === PATIENCE) throw error;
+      await new Promise((later) => setTimeout(later, 5000));
+      signal.throwIfAborted();
+    }
+  }
+}
+
 export const ready = () => ask("readyz");
 export const models = async () => (await (await ask("v1/models")).json()).models;
 

@@ -128,7 +128,7 @@ for (const demo of document.querySelectorAll("[data-demo]")) {
   demo.addEventListener("click", async () => {
     const name = demo.dataset.demo;
     const clip = await (await fetch(`web/demo/${name}.mp4`)).blob();
-    take([new File([clip], t(`demo_${name}`))]);
+    take([new File([clip], `${t(`demo_${name}`)}.mp4`)]);
   });
 }
 for (const kind of ["dragenter", "dragover"]) {

@@ -6,8 +6,8 @@ const PICTURES_BYTES = 160 << 20; // decoded, four bytes a pixel
 const AHEAD = 12;
 
 export class Frames {
-  static async of(id) {
-    return new Frames(id, await api.frames(id));
+  static async of(id, signal) {
+    return new Frames(id, await api.frames(id, signal));
   }
 
   constructor(id, { width, height, duration_s: seconds, times_s: times, offsets }) {

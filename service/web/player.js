@@ -31,9 +31,11 @@ export class Player extends EventTarget {
 
   async open(id, overlay) {
     this.close();
+    const opening = (this.opening = new AbortController());
+    const frames = await Frames.of(id, opening.signal);
+    if (opening.signal.aborted) return frames.close();
     this.overlay = overlay;
-    const frames = (this.frames = await Frames.of(id));
-    if (this.frames !== frames) return;
+    this.frames = frames;
     $("stage").style.setProperty("--shape", `${frames.width} / ${frames.height}`);
     $("stage").style.setProperty("--width", frames.width);
     $("position").max = frames.count - 1;
@@ -43,6 +45,7 @@ export class Player extends EventTarget {
 
   close() {
     this.pause();
+    this.opening?.abort();
     this.frames?.close();
     this.frames = this.overlay = this.bitmap = null;
     this.frame = 0;

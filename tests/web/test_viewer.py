@@ -174,6 +174,33 @@ def test_keys_step_play_and_change_the_speed(page: Page, tmp_path: Path, lung: b
     assert page.problems == []
 
 
+@pytest.mark.parametrize("width_px", [360, 820, 1280])
+def test_the_picture_is_not_stretched_and_the_page_not_wider_than_the_screen(
+    page: Page, client: httpx.Client, tmp_path: Path, lung: bytes, width_px: int
+) -> None:
+    page.call("Emulation.setDeviceMetricsOverride", width=width_px, height=900, deviceScaleFactor=2, mobile=False)
+    try:
+        clip = result(client, shown(page, tmp_path, lung))["clip"]
+        width, height = page.value("(({ width, height }) => [width, height])(document.querySelector('#picture').getBoundingClientRect())")
+        assert width / height == pytest.approx(clip["width"] / clip["height"], rel=0.01)
+        assert page.value("document.querySelector('#picture').width") == pytest.approx(2 * width, abs=1)
+        assert page.value("document.documentElement.scrollWidth") <= width_px
+    finally:
+        page.call("Emulation.clearDeviceMetricsOverride")
+
+
+@pytest.mark.slow
+def test_a_clip_of_a_minute_plays_and_is_scrubbed(page: Page, tmp_path: Path) -> None:
+    frames = np.concatenate([small_phantom("present", 5.0).frames] * 12)
+    shown(page, tmp_path, media.mp4(frames))
+    page.press("End")
+
+    page.wait_for("document.querySelector('#frame-number').innerText === 'frame 1800 of 1800'")
+    page.click("#play")
+    page.wait_for("Number(document.querySelector('#position').value) > 20 && Number(document.querySelector('#position').value) < 300", 20)
+    assert page.problems == []
+
+
 @pytest.mark.parametrize("density", [1.0, 2.5])
 def test_the_overlay_lies_on_the_picture_to_a_pixel(page: Page, client: httpx.Client, tmp_path: Path, lung: bytes, density: float) -> None:
     """The drawing code is given the answer and a canvas of its own, so that only the overlay is on it."""
