@@ -94,7 +94,15 @@ worklist.addEventListener("changed", ({ detail: entry }) => {
 });
 worklist.addEventListener("done", ({ detail: entry }) => {
   if (chosen === null || chosen === entry || !FINISHED.has(chosen.standing)) pick(entry);
+  else grade(entry);
 });
+
+/** A job's verdict does not tell a suspected lung point, which is ranked before others. */
+async function grade(entry) {
+  if (entry.standing !== "indeterminate") return;
+  const answer = await api.result(entry.id).then((blob) => blob.text()).catch(() => null); // it is graded when it is chosen
+  if (answer !== null) worklist.grade(entry, words.tone(JSON.parse(answer)));
+}
 worklist.addEventListener("removed", ({ detail: entry }) => {
   if (entry !== chosen) return;
   chosen = null;

@@ -140,6 +140,32 @@ def test_several_clips_make_a_worklist_with_the_worst_first(page: Page, tmp_path
     page.wait_for("document.querySelector('#clip-name').innerText === 'first.mp4'")
 
 
+@pytest.mark.parametrize(
+    ("demo", "headline"),
+    [
+        ("present", "Lung sliding present"),
+        ("absent", "Lung sliding absent"),
+        ("lung_point", "Suspected lung point: slides on one side only"),
+        ("not_assessable", "Not assessable: the picture is too dark"),
+    ],
+)
+def test_without_a_clip_at_hand_a_simulated_one_is_read(page: Page, demo: str, headline: str) -> None:
+    page.click(f"[data-demo={demo}]")
+    page.wait_for(SHOWN)
+
+    assert page.text("#headline") == headline
+    assert page.problems == []
+
+
+def test_where_nothing_is_kept_the_page_says_what_it_would_need(browser_tab: Page, tmp_path: Path, still: bytes) -> None:
+    with serving(shipped_reader()) as client:
+        browser_tab.open(f"{client.base_url}/")
+        choose(browser_tab, tmp_path, "lung.mp4", still)
+        browser_tab.wait_for("document.querySelector('#problem').checkVisibility()")
+
+        assert "SEASHORE_JOBS is off" in browser_tab.text("#problem-detail")
+
+
 # -- the picture -------------------------------------------------------------------------------------------------------
 
 
