@@ -37,6 +37,13 @@ def parse_options(saliency: str | None = None, rows: str | None = None, region: 
     )
 
 
+def parse_switch(name: str, text: str | None) -> bool:
+    """false unless given. Raises: BadOption."""
+    if text not in (None, "true", "false"):
+        raise BadOption(f"{name} is {quoted(text)}; it can be true or false.")
+    return text == "true"
+
+
 def parse_saliency(text: str) -> Saliency:
     if text not in list(Saliency):
         raise BadOption(f"saliency is {quoted(text)}; it can be none, vanilla or smoothgrad.")

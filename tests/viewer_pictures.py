@@ -17,23 +17,26 @@ DESK, TELEPHONE = (1280, 1180), (390, 844)
 
 
 def main() -> None:
-    with TemporaryDirectory() as folder:
-        with serving(shipped_reader(), data_dir=Path(folder) / "data") as client, chromium(Path(folder)) as page:
-            wait_until(lambda: client.get("/readyz").status_code == 200, 60)
-            see(page, *DESK, scheme="dark")
-            page.open(f"{client.base_url}/")
-            for name in CLIPS:
-                page.value(f"document.querySelector('[data-demo={name}]').click()")
-            page.wait_for("document.querySelectorAll('#entries .tone-lung_point, #entries .tone-present').length === 2")
-            page.wait_for("document.querySelectorAll('#entries progress').length === 0")
-            choose(page, "lung_point")
-            save(page, PICTURES / "viewer.jpg")
-            choose(page, "present")
-            page.click("[data-show=saliency]")
-            see(page, *TELEPHONE, scheme="light")
-            page.value("document.querySelector('.film').scrollIntoView()")
-            time.sleep(1)
-            save(page, PICTURES / "viewer_telephone.jpg")
+    with (
+        TemporaryDirectory() as folder,
+        serving(shipped_reader(), data_dir=Path(folder) / "data") as client,
+        chromium(Path(folder)) as page,
+    ):
+        wait_until(lambda: client.get("/readyz").status_code == 200, 60)
+        see(page, *DESK, scheme="dark")
+        page.open(f"{client.base_url}/")
+        for name in CLIPS:
+            page.value(f"document.querySelector('[data-demo={name}]').click()")
+        page.wait_for("document.querySelectorAll('#entries .tone-lung_point, #entries .tone-present').length === 2")
+        page.wait_for("document.querySelectorAll('#entries progress').length === 0")
+        choose(page, "lung_point")
+        save(page, PICTURES / "viewer.jpg")
+        choose(page, "present")
+        page.click("[data-show=saliency]")
+        see(page, *TELEPHONE, scheme="light")
+        page.value("document.querySelector('.film').scrollIntoView()")
+        time.sleep(1)
+        save(page, PICTURES / "viewer_telephone.jpg")
 
 
 def see(page: Page, width_px: int, height_px: int, *, scheme: str) -> None:
@@ -47,7 +50,9 @@ def see(page: Page, width_px: int, height_px: int, *, scheme: str) -> None:
 def choose(page: Page, standing: str) -> None:
     """In the middle of its clip, stopped, once all of it is drawn."""
     page.value(f"document.querySelector('#entries .tone-{standing} .choose').click()")
-    page.wait_for("!document.querySelector('#stage').classList.contains('waiting') && document.querySelector('#mmode-windows').innerText !== ''")
+    page.wait_for(
+        "!document.querySelector('#stage').classList.contains('waiting') && document.querySelector('#mmode-windows').innerText !== ''"
+    )
     time.sleep(3)
     page.value("document.querySelector('#play.playing')?.click()")
     page.value("(document.querySelector('#position').value = 60, document.querySelector('#position').dispatchEvent(new Event('input')))")

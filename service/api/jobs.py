@@ -16,7 +16,17 @@ from service.api import caller
 from service.api.job_schemas import FeedbackSchema, JobProgress, JobSchema
 from service.api.negotiation import form_of, negotiate
 from service.api.openapi import JOB_DOCUMENTATION, JOB_EVENTS_DOCUMENTATION, JOB_RESULT_DOCUMENTATION, JOBS_DOCUMENTATION
-from service.api.parameters import ModelOption, RegionOption, RowsOption, SaliencyOption, ScaleOption, ScratchFolder, refuse_unknown_options
+from service.api.parameters import (
+    OPTION_NAMES,
+    AwaitedOption,
+    ModelOption,
+    RegionOption,
+    RowsOption,
+    SaliencyOption,
+    ScaleOption,
+    ScratchFolder,
+    refuse_unknown_options,
+)
 from service.api.problems import Problem, problem_of_code
 from service.api.responses import response_of
 from service.api.room import Answered, ReadingRoom
@@ -27,7 +37,7 @@ from service.jobs.feedback import Feedback, keep_feedback
 from service.jobs.ledger import Entry, State
 from service.jobs.office import JobOffice
 from service.jobs.reading import FAILED, READ, REFUSED, Asked, kept_analysis
-from service.options import parse_options
+from service.options import parse_options, parse_switch
 from service.pacs.instance_work import SKIPPED
 
 EVENTS_EVERY_S = 0.3
@@ -50,8 +60,10 @@ def jobs_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
         rows: RowsOption = None,
         region: RegionOption = None,
         mm_per_px: ScaleOption = None,
+        awaited: AwaitedOption = None,
     ) -> Response:
-        refuse_unknown_options(request)
+        refuse_unknown_options(request, (*OPTION_NAMES, "awaited"))
+        is_awaited = parse_switch("awaited", awaited)
         entry = room.reader.find(model)
         asked = Asked(str(entry), parse_options(saliency, rows, region, mm_per_px))
         arrived = office.incoming / folder.name
@@ -59,7 +71,7 @@ def jobs_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
             upload = await receive_clip(
                 request, arrived, max_bytes=room.settings.max_upload_bytes, deadline_s=room.settings.upload_deadline_s
             )
-            job = await asyncio.to_thread(office.hand_in, upload.path, upload.sha256, entry, asked)
+            job = await asyncio.to_thread(partial(office.hand_in, upload.path, upload.sha256, entry, asked, is_awaited=is_awaited))
         finally:
             arrived.unlink(missing_ok=True)
         room.metrics.count_request("job")

@@ -71,8 +71,8 @@ PREDICT_DOCUMENTATION: dict[str, Any] = {
 JOBS_DOCUMENTATION: dict[str, Any] = {
     "summary": "Hand in a clip to be read later",
     "description": (
-        "As /v1/predict, but nobody waits: longer clips are taken, and the work survives a restart. The same clip with the same options "
-        "and model is the same job. `Location` is where it can be followed. Clip and result are removed when their time is over."
+        "As /v1/predict, but no connection waits: longer clips are taken, and the work survives a restart. The same clip with the same "
+        "options and model is the same job. `Location` is where it can be followed. Clip and result are removed when their time is over."
     ),
     "status_code": 202,
     "response_description": "Taken on; 200 when it is done already.",

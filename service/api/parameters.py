@@ -50,6 +50,11 @@ LineEnd = Annotated[
     Query(alias="to", description="Where its last row lies."),
     WithJsonSchema({"type": "string", "examples": ["320,400"]}),
 ]
+AwaitedOption = Annotated[
+    str | None,
+    Query(description="Somebody looks on: the clip is read as soon as those of /v1/predict, before jobs for which nobody does."),
+    WithJsonSchema({"type": "boolean"}),
+]
 OPTION_NAMES = ("saliency", "model", "rows", "region", "mm_per_px")
 
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from service.engine.turn import Lane
 from service.errors import UnknownJob
 from service.jobs.folder import JobFolder, make_folder, write_whole
 from service.jobs.ledger import Entry, Ledger, State, ledger_url
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 
 READ_CLIP = "read_clip"
 CLIPS_QUEUE = "clips"
+AWAITED_QUEUE = "awaited clips"
+"""Of whoever follows the job: read as soon as they come, like those of /v1/predict."""
+AWAITED_LOOK_EVERY_S = 0.1
 SWEEP_EVERY_S = 600.0
 ORPHAN_S = 24 * 3600.0
 """A folder without an entry is what a sender began and did not finish; nothing under way is older."""
@@ -89,8 +93,12 @@ class JobOffice:
                 draft.unlink()
         return path.read_bytes()
 
-    def hand_in(self, arrived: Path, sha256: str, entry: ModelEntry, asked: Asked, owner: str = LOCAL) -> Entry:
+    def hand_in(
+        self, arrived: Path, sha256: str, entry: ModelEntry, asked: Asked, owner: str = LOCAL, *, is_awaited: bool = False
+    ) -> Entry:
         """Take on a clip; the file is moved away. The same clip, options, model and owner are the same job; one that failed starts again.
+
+        `is_awaited`: somebody looks on, so it goes before the jobs for which nobody does.
 
         Raises: LedgerUnavailable.
         """
@@ -102,7 +110,8 @@ class JobOffice:
         if known is not None:
             self.ledger.forget([job])
         self.folder(job).keep_clip(arrived)
-        self.ledger.enqueue(CLIPS_QUEUE, READ_CLIP, job, {"job": job, "asked": asked.to_json()})
+        queue, lane = (AWAITED_QUEUE, Lane.INTERACTIVE) if is_awaited else (CLIPS_QUEUE, Lane.BACKGROUND)
+        self.ledger.enqueue(queue, READ_CLIP, job, {"job": job, "asked": asked.to_json(), "lane": lane.value})
         return self.find(job)
 
     def find(self, job: str) -> Entry:
@@ -124,9 +133,11 @@ class JobOffice:
     def offer_work(self, workers: Workers) -> None:
         workers.offer(READ_CLIP, self._read_clip)
         workers.listen(CLIPS_QUEUE, at_once=self._settings.max_background)
+        workers.listen(AWAITED_QUEUE, at_once=self._settings.max_concurrent, look_every_s=AWAITED_LOOK_EVERY_S)
 
-    def _read_clip(self, job: str, asked: dict[str, Any]) -> dict[str, Any]:
-        return step("read", lambda: read_job(self._reader, job, self.folder(job), Asked.from_json(asked), self.board))
+    def _read_clip(self, job: str, asked: dict[str, Any], lane: int = Lane.BACKGROUND) -> dict[str, Any]:
+        """Jobs of a predecessor of this service say no lane."""
+        return step("read", lambda: read_job(self._reader, job, self.folder(job), Asked.from_json(asked), self.board, Lane(lane)))
 
     def sweep(self, now: datetime) -> int:
         """Forget the jobs whose time is over, and folders that no job is known of. Gives how many there were."""

@@ -87,14 +87,16 @@ class ProgressBoard:
             self._given_up.discard(job)
 
 
-def read_job(reader: Reader, job: str, folder: JobFolder, asked: Asked, board: ProgressBoard) -> dict[str, Any]:
+def read_job(
+    reader: Reader, job: str, folder: JobFolder, asked: Asked, board: ProgressBoard, lane: Lane = Lane.BACKGROUND
+) -> dict[str, Any]:
     """Read the clip in a job's folder and keep the analysis beside it. Done again, it does the same.
 
     Gives {"outcome": "read", "verdict": ...}, or "refused" or "failed" with a problem's "code" and "detail". Raises: Cancelled.
     """
     try:
         board.note(job, 0.0, "decode")
-        analysis = _read(reader, job, folder.clip, asked, board)
+        analysis = _read(reader, job, folder.clip, asked, board, lane)
         folder.write_json(ANALYSIS, analysis_to_json(analysis))
     except SeashoreError as error:
         if isinstance(error, OperatorError):
@@ -111,11 +113,11 @@ def read_job(reader: Reader, job: str, folder: JobFolder, asked: Asked, board: P
     return {"outcome": READ, "verdict": analysis.lung_sliding.verdict.value}
 
 
-def _read(reader: Reader, job: str, clip_path: Path, asked: Asked, board: ProgressBoard) -> Analysis:
+def _read(reader: Reader, job: str, clip_path: Path, asked: Asked, board: ProgressBoard, lane: Lane) -> Analysis:
     clip, decode_ms = open_timed(reader, clip_path, unhurried=True)
     entry = reader.find(asked.model)
     note: Progress = partial(board.note, job)
-    analysis, _ = reader.read(clip, entry, asked.options, note, decode_ms=decode_ms, lane=Lane.BACKGROUND)
+    analysis, _ = reader.read(clip, entry, asked.options, note, decode_ms=decode_ms, lane=lane)
     return replace(analysis, id=job)
 
 

@@ -36,7 +36,7 @@ async function ask(address, options = {}) {
 export function handIn(clip, options, onShare, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch cannot tell how much has been sent
-    request.open("POST", `${JOBS}?${new URLSearchParams(options)}`);
+    request.open("POST", `${JOBS}?${new URLSearchParams({ awaited: true, ...options })}`);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.upload.addEventListener("progress", (event) => event.lengthComputable && onShare(event.loaded / event.total));
     request.addEventListener("load", async () => {

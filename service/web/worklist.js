@@ -1,8 +1,11 @@
 // The clips of this tab: handed in, followed, put in order, the worst first. What is known of them lasts as long as the tab.
 import * as api from "./api.js";
+import { Gate } from "./gate.js";
 import { t } from "./texts.js";
 
 const KEPT = "seashore-worklist";
+const SENT_AT_ONCE = 2;
+const FOLLOWED_AT_ONCE = 2;
 const RANK = ["failed", "lost", "absent", "lung_point", "indeterminate", "not_assessable", "present", "running", "waiting", "sending"];
 
 export const MARKS = { present: "✓", absent: "✕", lung_point: "◐", indeterminate: "?", not_assessable: "–", failed: "!", lost: "!" };
@@ -19,6 +22,8 @@ export class Worklist extends EventTarget {
   constructor() {
     super();
     this.entries = [];
+    this.sending = new Gate(SENT_AT_ONCE);
+    this.following = new Gate(FOLLOWED_AT_ONCE);
     for (const { id, name, standing } of JSON.parse(sessionStorage.getItem(KEPT) ?? "[]")) this._follow(this._add(new Entry(name, null, id)), standing);
   }
 
@@ -47,7 +52,9 @@ export class Worklist extends EventTarget {
     entry.stop = () => going.abort();
     Object.assign(entry, { standing: "sending", share: 0, problem: null });
     this._tell(entry);
+    let done = () => {};
     try {
+      done = await this.sending.enter(going.signal);
       const job = await api.handIn(entry.file, entry.options, (share) => this._note(entry, { share }), going.signal);
       entry.id = job.id;
       entry.standing = "waiting";
@@ -55,6 +62,8 @@ export class Worklist extends EventTarget {
     } catch (error) {
       if (error.name === "AbortError") return;
       this._note(entry, { standing: error.code === "unreachable" ? "lost" : "failed", problem: error });
+    } finally {
+      done();
     }
   }
 
@@ -82,9 +91,25 @@ export class Worklist extends EventTarget {
   _follow(entry, standing = "waiting") {
     entry.standing = standing;
     this._keep();
-    entry.stop = api.follow(entry.id, (job) => this._hear(entry, job));
+    const going = new AbortController();
+    entry.stop = () => going.abort();
+    this._listen(entry, going.signal).catch((error) => {
+      if (error.name !== "AbortError") throw error;
+    });
     this._tell(entry);
     return entry;
+  }
+
+  async _listen(entry, signal) {
+    const done = await this.following.enter(signal);
+    const stop = api.follow(entry.id, (job) => {
+      if (!["queued", "running"].includes(job.state)) done();
+      this._hear(entry, job);
+    });
+    signal.addEventListener("abort", () => {
+      stop();
+      done();
+    });
   }
 
   _hear(entry, { state, progress, verdict, problem }) {

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.engine.turn import Lane
 from service.errors import EngineFailed
 from service.jobs.feedback import FEEDBACK
 from tests.fakes.service import PATIENT, WordReader, serving, wait_until
@@ -48,6 +49,24 @@ def test_a_clip_handed_in_is_read_and_its_answer_is_the_one_of_predict(client: h
     assert answer["id"] == job["id"]
     assert answer["lung_sliding"] == direct["lung_sliding"]
     assert answer["windows"] == direct["windows"]
+
+
+def test_a_job_that_is_awaited_goes_before_those_that_are_not(client: httpx.Client, reader: WordReader) -> None:
+    slow = hand_in(client, "slow")  # max_background is 1: whatever comes after it waits
+    assert reader.started.wait(10)
+    unattended, awaited = hand_in(client, "absent"), hand_in(client, "present", "?awaited=true")
+
+    assert ended(client, awaited["id"])["verdict"] == "present"
+    assert client.get(f"/v1/jobs/{unattended['id']}").json()["state"] == "queued"
+    reader.release()
+    assert ended(client, slow["id"])["state"] == "done"
+    assert reader.lanes == [Lane.BACKGROUND, Lane.INTERACTIVE]
+
+
+def test_awaited_is_true_or_false(client: httpx.Client) -> None:
+    refused = client.post("/v1/jobs?awaited=soon", content=b"present")
+
+    assert (refused.status_code, refused.json()["detail"]) == (422, "awaited is 'soon'; it can be true or false.")
 
 
 def test_the_same_clip_is_the_same_job_and_is_read_once(client: httpx.Client, reader: WordReader) -> None:

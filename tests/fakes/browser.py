@@ -48,11 +48,11 @@ class Page:
         self.call("Page.navigate", url=url)
         self.wait_for("document.readyState === 'complete'")
 
-    def choose_file(self, selector: str, path: Path) -> None:
+    def choose_file(self, selector: str, *paths: Path) -> None:
         """As a person does in the dialog that the browser opens."""
         root = self.call("DOM.getDocument")["root"]["nodeId"]
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
-        self.call("DOM.setFileInputFiles", files=[str(path)], nodeId=node)
+        self.call("DOM.setFileInputFiles", files=[str(path) for path in paths], nodeId=node)
 
     def press(self, key: str) -> None:
         """One key, as on the keyboard: "a", "ArrowRight", "Escape"."""

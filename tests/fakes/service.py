@@ -58,10 +58,14 @@ class WordClip:
 
 
 class WordReader:
-    """Answers what the clip says. `read_options` lists what was asked, `num_annotated`, `reported_at` and `num_rendered` what was drawn."""
+    """Answers what the clip says.
+
+    `read_options` and `lanes` list what was asked, `num_annotated`, `reported_at` and `num_rendered` what was drawn.
+    """
 
     def __init__(self, *, broken_bundle: bool = False) -> None:
         self.read_options: list[Options] = []
+        self.lanes: list[Lane] = []
         self.num_annotated = 0
         self.reported_at: list[datetime] = []
         self.num_rendered = 0
@@ -109,6 +113,7 @@ class WordReader:
     ) -> tuple[Analysis, Arrays | None]:
         assert isinstance(clip, WordClip)
         self.read_options.append(options)
+        self.lanes.append(lane)
         if clip.word == "bug":
             raise ZeroDivisionError(PATIENT)
         if clip.word == "slow":

@@ -166,6 +166,20 @@ def test_where_nothing_is_kept_the_page_says_what_it_would_need(browser_tab: Pag
         assert "SEASHORE_JOBS is off" in browser_tab.text("#problem-detail")
 
 
+def test_more_clips_than_a_browser_has_connections_are_all_read_while_the_first_is_looked_at(page: Page, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.mp4" for number in range(8)]
+    for number, path in enumerate(paths):
+        path.write_bytes(media.mp4(small_phantom("present", 2.2, seed=20 + number).frames))
+    page.choose_file("#clip", *paths)
+
+    page.wait_for(SHOWN)
+    page.wait_for(PICTURE)
+    page.wait_for("document.querySelectorAll('#entries li').length === 8")
+    page.wait_for("document.querySelectorAll('#entries .tone-waiting, #entries progress').length === 0")
+    assert not any("not read" in entry for entry in entries(page))
+    assert page.problems == []
+
+
 # -- the picture -------------------------------------------------------------------------------------------------------
 
 
