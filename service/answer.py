@@ -21,12 +21,12 @@ from service.findings import (
     Quality,
     Reason,
     ReasonCode,
-    SlideOverTime,
     Timings,
     Verdict,
     WindowFinding,
 )
 from service.reading import Reading
+from service.tracked import slide_over_time, tracked_motion
 
 LINE_POINTS = 64
 """Points of the pleural line in the answer."""
@@ -129,12 +129,14 @@ def _pleura(located: Located, evidence: Evidence, pooled: Pooled, reading: Readi
         return None
     grid = located.grid
     line = tuple(grid.to_frame(column, 0.0) for column in np.linspace(0, grid.num_columns - 1, LINE_POINTS))
+    motion = tracked_motion(grid, reading)
     return PleuraFinding(
         confidence=located.pleura.confidence,
         line=line,
         interspaces=tuple((grid.to_frame(a, 0.0)[0], grid.to_frame(b - 1, 0.0)[0]) for a, b in grid.interspaces),
         columns=_columns(grid, evidence, pooled, reading, mm_per_px),
-        slide_over_time=_slide_over_time(grid, reading),
+        slide_over_time=slide_over_time(motion),
+        motion=motion,
     )
 
 
@@ -161,22 +163,6 @@ def _rms(mean_squares: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> np.
     seen = np.isfinite(mean_squares)
     total = np.where(seen, mean_squares, 0.0).sum(axis=0)
     return np.sqrt(np.where(seen.any(axis=0), total / np.maximum(seen.sum(axis=0), 1), np.nan))
-
-
-def _slide_over_time(grid: StripGrid, reading: Reading) -> SlideOverTime:
-    """Median over the columns, every pair of frames once: windows overlap where the last one was pulled back."""
-    fps = reading.model.bundle.input_spec.fps
-    moments: dict[int, float] = {}
-    for (start_s, _), motion in zip(reading.spans_s, reading.motions, strict=True):
-        relative = motion.relative_px[:, : len(reading.plan.lung_columns)]
-        for frame, row in zip(motion.pair_frames, relative, strict=True):
-            if np.isfinite(row).any():
-                moments.setdefault(round(start_s * fps) + int(frame), float(np.median(row[np.isfinite(row)])))
-    frames = sorted(moments)
-    return SlideOverTime(
-        t_s=np.array([frame / fps for frame in frames], np.float32),
-        px=np.array([moments[frame] * grid.px_per_strip_px for frame in frames], np.float32),
-    )
 
 
 def _windows(located: Located, pooled: Pooled, reading: Reading) -> tuple[WindowFinding, ...]:

@@ -7,6 +7,7 @@ model_store/<name>/<version>/
     golden.mp4        a clip, and
     golden.json       what the bundle answered for it when it was made
     MODEL_CARD.md     what it was trained on, what it is good at, what it must not be used for
+    manifest.sig      where a site asks for it: who stands for all of this (`service.signature`)
 """
 
 import hashlib
@@ -16,21 +17,22 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from service.cine.pooling import Calibration
+from service.cine.reference import InputReference
 from service.cine.spec import InputSpec
 from service.errors import BadBundle, UnknownModel
 
 FORMAT = 1
 """Of the manifest. A bundle of another format is refused."""
-MODEL, SALIENCY, MANIFEST = "model.onnx", "saliency.onnx", "manifest.json"
+MODEL, SALIENCY, MANIFEST, SIGNATURE = "model.onnx", "saliency.onnx", "manifest.json", "manifest.sig"
 GOLDEN_CLIP, GOLDEN_ANSWER, MODEL_CARD = "golden.mp4", "golden.json", "MODEL_CARD.md"
 FILES = (MODEL, SALIENCY, GOLDEN_CLIP, GOLDEN_ANSWER, MODEL_CARD)
-"""Every file of a bundle beside its manifest."""
+"""Every file of a bundle beside its manifest and that one's signature."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
@@ -51,6 +53,8 @@ class Bundle:
     """When, ISO 8601 in UTC."""
     training: Mapping[str, Any]
     """Summary of the training run, for people and logs: net, data, seed, figures. Nothing in the service depends on it."""
+    input_statistics: InputReference | None = None
+    """What the clips it was made from were like; None in a bundle that does not say."""
 
     def __str__(self) -> str:
         return f"{self.name}:{self.version}"
@@ -66,6 +70,12 @@ class Bundle:
     @property
     def golden_clip(self) -> Path:
         return self.directory / GOLDEN_CLIP
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that decides an answer: graph, input spec, calibration. Hexadecimal."""
+        decides = [self.sha256, self.input_spec.to_json(), self.calibration.to_json()]
+        return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
     def golden_answer(self) -> dict[str, Any]:
         """What the bundle answered for `golden_clip` when it was made. Raises: BadBundle."""
@@ -83,13 +93,25 @@ def read_bundle(directory: Path) -> Bundle:
             raise BadBundle(f"The bundle {bundle} has no {name}.")
         if _sha256(directory / name) != sha256[name]:
             raise BadBundle(f"The bundle {bundle} is damaged: its {name} is not the one its manifest lists.")
+    unlisted = sorted(path.name for path in directory.iterdir() if path.name not in (*FILES, MANIFEST, SIGNATURE) and path.name[0] != ".")
+    if unlisted:  # a graph may keep its weights in another file, which nobody has checked
+        raise BadBundle(f"The bundle {bundle} holds {_quoted(unlisted)}, which its manifest does not list.")
+    return bundle
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(map(ascii, names))
+
+
+def stated_bundle(directory: Path) -> Bundle:
+    """As the manifest describes it: quick, and its files are checked only when the bundle is read. Raises: BadBundle."""
+    bundle, _ = _read_manifest(directory)
     return bundle
 
 
 def stated_sha256(directory: Path) -> str:
-    """Of `model.onnx`, as the manifest gives it: quick, and checked only when the bundle is read. Raises: BadBundle."""
-    bundle, _ = _read_manifest(directory)
-    return bundle.sha256
+    """Of `model.onnx`, as `stated_bundle`. Raises: BadBundle."""
+    return stated_bundle(directory).sha256
 
 
 def write_bundle(
@@ -105,10 +127,12 @@ def write_bundle(
     input_spec: InputSpec,
     calibration: Calibration,
     training: Mapping[str, Any],
+    input_statistics: Callable[[Bundle], InputReference | None] = lambda bundle: None,
 ) -> Bundle:
     """Write `store/<name>/<version>/` from copies of the files, all of it or nothing, and read it back.
 
-    `golden_answer` is asked with the bundle as it will be (graphs, spec and calibration are in place, no manifest yet).
+    `golden_answer` and `input_statistics` are asked with the bundle as it will be (graphs, spec and calibration are in place, no
+    manifest yet).
     Raises: BadBundle for a name or version that cannot be one, or a version that is there already: those are never overwritten.
     """
     _check_names(name, version)
@@ -126,7 +150,7 @@ def write_bundle(
         created = datetime.now(UTC).isoformat(timespec="seconds")
         bundle = Bundle(name, version, draft, _sha256(draft / MODEL), input_spec, calibration, created, training)
         _write_json(draft / GOLDEN_ANSWER, golden_answer(bundle))
-        _write_json(draft / MANIFEST, _manifest(bundle))
+        _write_json(draft / MANIFEST, _manifest(replace(bundle, input_statistics=input_statistics(bundle))))
         target.parent.mkdir(exist_ok=True)
         os.rename(draft, target)
     return read_bundle(target)
@@ -174,6 +198,7 @@ def _listed(known: list[tuple[str, str]]) -> str:
 
 
 def _manifest(bundle: Bundle) -> dict[str, Any]:
+    made_from = bundle.input_statistics
     return {
         "format": FORMAT,
         "name": bundle.name,
@@ -181,6 +206,7 @@ def _manifest(bundle: Bundle) -> dict[str, Any]:
         "created": bundle.created,
         "input_spec": bundle.input_spec.to_json(),
         "calibration": bundle.calibration.to_json(),
+        **({} if made_from is None else {"input_statistics": made_from.to_json()}),
         "training": dict(bundle.training),
         "sha256": {file: _sha256(bundle.directory / file) for file in FILES},
     }
@@ -207,6 +233,7 @@ def _read_manifest(directory: Path) -> tuple[Bundle, dict[str, str]]:
         Calibration.from_json(_field(fields, "calibration", dict, called)),
         created,
         _field(fields, "training", dict, called),
+        InputReference.from_json(_field(fields, "input_statistics", dict, called)) if "input_statistics" in fields else None,
     )
     return bundle, sha256
 

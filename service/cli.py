@@ -1,7 +1,6 @@
 """The command `seashore`. What other packages add (`seashore train`) is found by entry points, never imported here."""
 
 import json
-import logging
 import math
 import sys
 from collections.abc import Callable
@@ -9,7 +8,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
-from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -21,11 +19,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from service import __version__
+from service.access.door import Door
+from service.access.exposure import objections
+from service.allocator import give_memory_back
 from service.api.schemas import answer_of
 from service.cine.clip import Clip
-from service.errors import RequestError, SeashoreError
+from service.errors import BadKeys, RequestError, SeashoreError
 from service.evidence import words
+from service.feedback_cli import add_feedback
 from service.findings import Analysis, ClipSummary
+from service.keys_cli import add_keys
+from service.logs import set_up_logging
 from service.options import parse_options
 from service.pacs_cli import add_pacs
 from service.pipeline import Options
@@ -34,6 +38,7 @@ from service.readers.reader import reader_processes
 from service.remote.environment import set_up_ray
 from service.settings import Settings
 from service.shelf import ModelEntry
+from service.tracing import set_up_tracing
 from service.validate_cli import add_validate
 
 COMMANDS_GROUP = "seashore.commands"
@@ -63,7 +68,11 @@ Examples:
 
   seashore validate ward.csv          how good is a model on your own labelled clips?
 
+  seashore feedback export --out ward what clinicians said of answers, as a training manifest
+
   seashore doctor                     is everything well? what is not, and what to do
+
+  seashore keys add ward-3            a key: who may use the service from elsewhere
 
   seashore pacs queue                 what came from the PACS, what waits for whom
 
@@ -154,6 +163,8 @@ def build_app(make_reader: Callable[[Settings], Reader], serving: Serving | None
     ) -> None:
         """Serve the page and the API."""
         settings = _settings(host=host, port=port, device=device, ray_address=ray_address)
+        _check_exposure(settings)
+        give_memory_back()
         if ray:
             _serve_on_ray(settings)
             return
@@ -211,6 +222,8 @@ def build_app(make_reader: Callable[[Settings], Reader], serving: Serving | None
 
     add_validate(app, make_reader, _settings)
     add_pacs(app, make_reader, _settings)
+    add_feedback(app, _settings)
+    add_keys(app, _settings)
     return app
 
 
@@ -230,28 +243,27 @@ def _settings(**given: str | int | None) -> Settings:
     try:
         return Settings.model_validate(Settings().model_dump() | {name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        sentences = [f"SEASHORE_{str(item['loc'][0]).upper()}: {item['msg']}." for item in error.errors()]
+        sentences = [_setting_sentence(item["loc"], item["msg"]) for item in error.errors()]
         raise _usage_error("\n".join(sentences)) from None
+
+
+def _setting_sentence(where: tuple[int | str, ...], message: str) -> str:
+    """Of a rule about several settings, which names them itself, there is no one place."""
+    sentence = f"{message.removeprefix('Value error, ')}."
+    return f"SEASHORE_{str(where[0]).upper()}: {sentence}" if where else sentence
 
 
 def _serve(settings: Settings, reader: Reader) -> None:
     import uvicorn  # here: `seashore predict` does without a server and starts a second sooner
 
     from service.api.app import create_app
+    from service.api.connection import server_config
 
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if not _is_loopback(settings.host):
-        logging.getLogger(__name__).warning("Listening on %s without keys: whoever reaches it can use the service.", settings.host)
+    set_up_logging(settings.log_level, settings.log_format)
+    set_up_tracing()
     app = create_app(settings, reader)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level,
-        access_log=False,  # it would repeat whatever a caller puts into the address; `predict: ok in 0.41 s` is logged instead
-        server_header=False,
-        timeout_graceful_shutdown=math.ceil(settings.drain_s) + 1,  # what is cut off after that hears nothing at all
-    )
+    # What is cut off at the end of the drain hears nothing at all.
+    config = server_config(app, settings, drain_s=math.ceil(settings.drain_s) + 1)
 
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -275,11 +287,16 @@ def _serve_on_ray(settings: Settings) -> None:
         raise typer.Exit(EXIT_SOME_FAILED) from None
 
 
-def _is_loopback(host: str) -> bool:
+def _check_exposure(settings: Settings) -> None:
+    """Before anything is loaded: a service that must not listen does not."""
     try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        found = objections(settings, is_guarded=Door(settings).is_guarded)
+    except BadKeys as error:
+        found = [str(error)]
+    for sentence in found:
+        err.print(sentence, markup=False)
+    if found:
+        raise typer.Exit(EXIT_USAGE)
 
 
 def _read_all(reader: Reader, entry: ModelEntry, clips: list[Path], options: Options, wanted: Drawings) -> list[Outcome]:

@@ -24,6 +24,10 @@
     |   |                            pacs ->
     |   +-- NoSuchClips              no_such_clips         the archive holds none under these UIDs
     |
+    +-- AccessError                  the caller can fix it with a key
+    |   +-- Unauthenticated          unauthenticated       it is not known who asks
+    |   +-- Forbidden                forbidden             it is known, and they may not
+    |
     +-- BusyError                    the caller can fix it by waiting
     |   +-- Overloaded               overloaded
     |   +-- Stopping                 stopping              the service is about to end
@@ -33,6 +37,9 @@
         +-- BadBundle                bad_bundle
         +-- EngineFailed             engine_failed
         +-- LedgerUnavailable        ledger_unavailable    the list of jobs cannot be written or read
+        +-- NoRoom                   no_room               the disk is full, or nearly
+        +-- BadKeys                  bad_keys              the file of keys cannot be read
+        +-- SignOnFailed             sign_on_failed        the issuer of tokens cannot be asked
         +-- BadSite                  bad_site              the PACS site file is wrong
         +-- NoArchive                no_archive            the site file names none to fetch from
         +-- ArchiveFailed            archive_failed        it could not be reached, or would not serve
@@ -43,7 +50,7 @@ A bug is none of these: it propagates, becomes a bare 500 and a log line.
 name, a library's own text or patient data. `error.log_detail` is for the log; it may hold a library's text.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class SeashoreError(Exception):
@@ -51,9 +58,17 @@ class SeashoreError(Exception):
 
     code: ClassVar[str]
 
-    def __init__(self, message: str, *, log_detail: str = "") -> None:
+    def __init__(self, message: str, *, retry_after_s: int | None = None, log_detail: str = "") -> None:
+        """`retry_after_s`: it may pass by itself, and this is when it is worth asking again."""
         super().__init__(message)
+        self.retry_after_s = retry_after_s
         self.log_detail = log_detail
+
+    def anew(self, *, retry_after_s: int | None = None) -> Self:
+        """The same, to be raised once more: one that is raised twice gathers the traces, and the causes, of both. Its time is kept
+        unless another is given."""
+        again_s = self.retry_after_s if retry_after_s is None else retry_after_s
+        return type(self)(str(self), retry_after_s=again_s, log_detail=self.log_detail)
 
 
 class RequestError(SeashoreError):
@@ -120,12 +135,20 @@ class NoSuchClips(RequestError):
     code = "no_such_clips"
 
 
+class AccessError(SeashoreError):
+    """The caller can fix it with a key."""
+
+
+class Unauthenticated(AccessError):
+    code = "unauthenticated"
+
+
+class Forbidden(AccessError):
+    code = "forbidden"
+
+
 class BusyError(SeashoreError):
     """The caller can fix it by waiting: `retry_after_s`, where it is known how long."""
-
-    def __init__(self, message: str, *, retry_after_s: int | None = None, log_detail: str = "") -> None:
-        super().__init__(message, log_detail=log_detail)
-        self.retry_after_s = retry_after_s
 
 
 class Overloaded(BusyError):
@@ -152,6 +175,14 @@ class EngineFailed(OperatorError):
     code = "engine_failed"
 
 
+class BadKeys(OperatorError):
+    code = "bad_keys"
+
+
+class SignOnFailed(OperatorError):
+    code = "sign_on_failed"
+
+
 class BadSite(OperatorError):
     code = "bad_site"
 
@@ -166,3 +197,7 @@ class ArchiveFailed(OperatorError):
 
 class LedgerUnavailable(OperatorError):
     code = "ledger_unavailable"
+
+
+class NoRoom(OperatorError):
+    code = "no_room"

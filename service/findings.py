@@ -116,6 +116,22 @@ class SlideOverTime:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackedMotion:
+    """Where K places along the pleura went within 0.13 s, at P moments; positive is along the pleura to the right."""
+
+    t_s: NDArray[np.float32]
+    """Moment from which the shift is measured, (P,)."""
+    wall_at: tuple[Point, ...]
+    """Middle of the chest wall that was followed above each place, (K,)."""
+    lung_at: tuple[Point, ...]
+    """Middle of the lung that was followed below it, (K,)."""
+    wall_px: NDArray[np.float32]
+    """Shift in pixels of the uploaded frame; NaN where it could not be followed, (P, K)."""
+    lung_px: NDArray[np.float32]
+    """The same of the lung, (P, K)."""
+
+
+@dataclass(frozen=True, slots=True)
 class PleuraFinding:
     confidence: float
     line: tuple[Point, ...]
@@ -124,6 +140,7 @@ class PleuraFinding:
     """(x0, x1) of each run of pleura between two rib shadows."""
     columns: tuple[Column, ...]
     slide_over_time: SlideOverTime
+    motion: TrackedMotion
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +193,30 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class InputStatistics:
+    """What one clip was like as the model got it; None where there was nothing to measure. Pixels are those of the strip."""
+
+    lung_grey: float | None
+    """Mean grey level of the lung's patches, 0..255."""
+    lung_contrast: float | None
+    """Standard deviation of those grey levels."""
+    wall_grey: float | None
+    """Mean grey level of the chest wall above them."""
+    frame_rate_fps: float | None
+    """Frames a second that differ from the one before, rounded: 29.97 and 30 are one frame rate."""
+    picture_scale: float | None
+    """Pixels of the uploaded frame that one pixel of the strip spans, to a hundredth: below 1 for a small picture."""
+    pleura_depth_share: float | None
+    """Of the depth that the picture shows."""
+    wall_motion_px: float | None
+    """RMS shift of the chest wall in 0.13 s: the probe's own, and the breath's."""
+    slide_px: float | None
+    """RMS shift of the lung past the wall in 0.13 s."""
+    quality: float | None
+    """How far the picture can be trusted, 0..1; 0 where it cannot be assessed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """The whole answer for one clip."""
 
@@ -191,6 +232,8 @@ class Analysis:
     windows: tuple[WindowFinding, ...]
     warnings: tuple[str, ...]
     timings: Timings
+    inputs: InputStatistics | None = None
+    """For the service's own metrics; None in an answer that was kept by a version which did not measure them."""
 
 
 @dataclass(frozen=True, slots=True)

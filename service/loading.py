@@ -1,16 +1,22 @@
 """A bundle becomes a model: verified, opened on a device, warmed up, and asked for an answer that is known."""
 
+import math
 from pathlib import Path
 from typing import Any
 
-from service.bundle import read_bundle
+import numpy as np
+
+from service.bundle import Bundle, read_bundle
 from service.cine.clip import DEFAULT_LIMITS
 from service.cine.decode import open_clip
-from service.engine.base import Share
+from service.engine.base import GraphEngine, Share, Task
 from service.engine.batcher import Batcher
+from service.engine.cuda import CudaEngine
+from service.engine.healing import Care, HealingDevice
 from service.engine.precision import Precision
 from service.engine.select import open_engine
-from service.errors import BadBundle
+from service.engine.turn import Device
+from service.errors import BadBundle, EngineFailed
 from service.findings import Analysis
 from service.model import LoadedModel
 from service.pipeline import Options, analyse
@@ -19,6 +25,9 @@ from service.reading import Saliency
 GOLDEN_TOLERANCE = 0.02
 """Of the probabilities. Engines differ by 1e-4 in a logit; a wrong graph or a changed preprocessing by far more."""
 GOLDEN_TOLERANCE_PX = 1.0
+SALIENCY_TOLERANCE = 0.05
+"""Of a logit, between the two graphs: each may be rounded by `precision.LOGIT_LIMIT`."""
+LOAD_AGAIN_AFTER_S = 30
 
 
 def load_model(directory: Path, device: str, precision: Precision = Precision.FLOAT32, share: Share | None = None) -> LoadedModel:
@@ -27,11 +36,37 @@ def load_model(directory: Path, device: str, precision: Precision = Precision.FL
     Raises: BadBundle, EngineFailed.
     """
     bundle = read_bundle(directory)
-    engine = open_engine(bundle.model_onnx, bundle.saliency_onnx, device=device, share=share or Share.shared(), precision=precision)
-    engine.warm_up(bundle.input_spec.patch_shape)
-    model = LoadedModel(bundle, Batcher(engine))
+    model = LoadedModel(bundle, Batcher(_warm_engine(bundle, device, precision, share)))
     check_golden(model)
     return model
+
+
+def load_healing_model(directory: Path, device: str, precision: Precision, care: Care) -> LoadedModel:
+    """The same for a service: an engine that is lost is opened again, and checked as at first. Raises: BadBundle, EngineFailed."""
+    bundle = read_bundle(directory)
+
+    def opened_engine() -> GraphEngine:
+        return _warm_engine(bundle, device, precision, None)
+
+    def check(opened: Device) -> None:
+        check_golden(LoadedModel(bundle, opened))
+
+    try:
+        return LoadedModel(bundle, HealingDevice(opened_engine, check, care))
+    except EngineFailed as error:  # a driver may be up later than the service, after a power cut
+        raise error.anew(retry_after_s=LOAD_AGAIN_AFTER_S) from error
+
+
+def _warm_engine(bundle: Bundle, device: str, precision: Precision, share: Share | None) -> GraphEngine:
+    engine = open_engine(bundle.model_onnx, bundle.saliency_onnx, device=device, share=share or Share.shared(), precision=precision)
+    engine.warm_up(bundle.input_spec.patch_shape)
+    return engine
+
+
+def precision_of(device: Device) -> Precision:
+    """What the device really calculates in: float32, unless it is a GPU that may and can do otherwise."""
+    engine = device.engine if isinstance(device, (Batcher, HealingDevice)) else None
+    return engine.precision if isinstance(engine, CudaEngine) else Precision.FLOAT32
 
 
 def golden_answer(model: LoadedModel) -> dict[str, Any]:
@@ -42,7 +77,7 @@ def golden_answer(model: LoadedModel) -> dict[str, Any]:
 
 def check_golden(model: LoadedModel) -> None:
     """Raises: BadBundle when the model does not answer its golden clip as it did when it was made."""
-    expected, found = model.bundle.golden_answer(), golden_answer(model)
+    expected, found = _expected(model.bundle), golden_answer(model)
     if expected["verdict"] != found["verdict"]:
         raise BadBundle(f"The bundle {model.bundle} answers its golden clip with {found['verdict']}; it must be {expected['verdict']}.")
     for name in ("probability", "wall_control"):
@@ -50,6 +85,25 @@ def check_golden(model: LoadedModel) -> None:
             raise BadBundle(f"The bundle {model.bundle} gives its golden clip the {name} {found[name]}; it must be {expected[name]}.")
     if abs(expected["pleura_y_px"] - found["pleura_y_px"]) > GOLDEN_TOLERANCE_PX:
         raise BadBundle(f"The bundle {model.bundle} finds the pleura of its golden clip in another place than when it was made.")
+    _check_saliency(model)
+
+
+def _expected(bundle: Bundle) -> dict[str, Any]:
+    expected = bundle.golden_answer()
+    figures = [expected.get(name) for name in ("probability", "wall_control", "pleura_y_px")]
+    are_figures = all(figure is None or (isinstance(figure, int | float) and math.isfinite(figure)) for figure in figures)
+    if not isinstance(expected.get("verdict"), str) or figures[2] is None or not are_figures:
+        raise BadBundle(f"The golden answer of {bundle} lacks its verdict or a figure.")
+    return expected
+
+
+def _check_saliency(model: LoadedModel) -> None:
+    """Both graphs must be of one network, or what is drawn on the clip is not why it was answered so. Raises: BadBundle."""
+    shown = np.random.default_rng(0).integers(0, 256, (4, *model.bundle.input_spec.patch_shape), np.uint8)
+    with model.engine.turn() as turn:
+        said, explained = (turn.ask(task, shown).result().logits for task in (Task.CLASSIFY, Task.EXPLAIN))
+    if not np.allclose(said, explained, atol=SALIENCY_TOLERANCE):
+        raise BadBundle(f"The saliency graph of {model.bundle} is not of its model: they give the same patches other logits.")
 
 
 def _essence(analysis: Analysis) -> dict[str, Any]:

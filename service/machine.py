@@ -1,6 +1,7 @@
-"""What of this machine is ours."""
+"""What of this machine is ours, and what it is."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -34,3 +35,29 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:  # "max": no limit
         return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of a machine or a GPU."""
+
+    num_bytes: int
+    free_bytes: int
+
+
+def memory(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> Memory | None:
+    """What this process may use: the machine's, or the container's when that is less. None where the system does not say."""
+    kib = {name: _number(rest.split()[0]) for name, _, rest in (line.partition(":") for line in _text(proc / "meminfo").splitlines())}
+    if not kib.get("MemTotal"):
+        return None
+    machine = Memory(int(kib["MemTotal"]) * 1024, int(kib.get("MemAvailable", 0)) * 1024)
+    limit, used = _number(_text(cgroup / "memory.max")), _number(_text(cgroup / "memory.current"))
+    if not 0 < limit < machine.num_bytes:
+        return machine
+    return Memory(int(limit), min(int(limit - used), machine.free_bytes))
+
+
+def processor_name(proc: Path = Path("/proc")) -> str:
+    """Such as "AMD EPYC 9R14"; "unknown" where the system does not say."""
+    lines = (line.partition(":") for line in _text(proc / "cpuinfo").splitlines())
+    return next((value.strip() for key, _, value in lines if key.strip() == "model name"), "unknown")

@@ -80,6 +80,11 @@ def parse_region(text: str) -> tuple[Point, ...]:
     return points
 
 
+def region_text(region: tuple[Point, ...] | None) -> str:
+    """As `parse_region` reads it; "" where none was drawn."""
+    return " ".join(f"{x},{y}" for x, y in region or ())
+
+
 def _plain_points(text: str) -> tuple[Point, ...]:
     try:
         pairs = [tuple(float(v) for v in corner.split(",")) for corner in re.split(r"[\s;]+", text.strip()) if corner]

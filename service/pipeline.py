@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 
 from service.answer import answer, not_assessable
 from service.cine.clip import Clip
+from service.cine.inputs import input_statistics
 from service.cine.locate import ALL_ROWS, PLEURA_ROWS, Located, locate
 from service.cine.pleura import find_pleura, pleura_in_region
 from service.cine.pooling import gather, pool
@@ -38,6 +39,10 @@ class Options:
 
 Progress = Callable[[float, str], None]
 """Called with the share of the work done (0..1) and the stage's name; often, and again with the same while the device is waited for."""
+
+
+def hear_nothing(share: float, stage: str) -> None:
+    """A `Progress` for whoever does not follow it."""
 
 
 def analyse(
@@ -93,7 +98,7 @@ def begin(
 
     Waits for answers only when more than `windows_ahead` windows are on their way.
     """
-    stage = _Stage(on_progress or (lambda share, name: None))
+    stage = _Stage(on_progress or hear_nothing)
     started_s = time.perf_counter()
     stage.tell(0.0, "pleura")
     located = _locate(clip, model, options)
@@ -112,13 +117,16 @@ def finish(begun: Begun) -> tuple[Analysis, Arrays | None]:
     reasons = begun.reasons or judge_motion(reading.motions, len(reading.plan.lung_columns)) + doubt_location(located)
     quality = judge(located, reading.motions, reasons)
     evidence = gather(reading.plan, reading.motions, reading.logits)
+    inputs = input_statistics(clip.info, located, reading.greys, reading.motions, evidence, quality)
     pooled = pool(evidence, reading.model.bundle.calibration) if quality.assessable else None
     total_ms = (time.perf_counter() - begun.started_s) * 1000 + begun.decode_ms
     timings = Timings(begun.decode_ms, begun.pleura_ms, reading.model_ms, reading.saliency_ms, total_ms)
     begun.tell(1.0, "done")
     if pooled is None:
-        return not_assessable(clip, located, reading, quality, timings, options.mm_per_px), reading.arrays()
-    return answer(clip, located, reading, quality, evidence, pooled, timings, options.mm_per_px), reading.arrays()
+        said = not_assessable(clip, located, reading, quality, timings, options.mm_per_px)
+    else:
+        said = answer(clip, located, reading, quality, evidence, pooled, timings, options.mm_per_px)
+    return replace(said, inputs=inputs), reading.arrays()
 
 
 class _Stage:

@@ -138,7 +138,7 @@ def build(fields: dict[str, Any]) -> serve.Application:
 
 def build_readers(settings: Settings) -> serve.Application:
     """Readers and engines, for a front outside the cluster."""
-    fields = settings.of_readers()
+    fields = settings.of_replicas()
     engine = serve.deployment(
         name=ENGINE,
         max_ongoing_requests=ASKS_AN_ENGINE,

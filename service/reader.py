@@ -11,13 +11,16 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.cine.clip import Clip
 from service.cine.decode import DEFAULT_LIMITS, open_clip
+from service.cine.handed import HandedFile
+from service.engine.batcher import Batcher
+from service.engine.healing import HealingDevice
 from service.engine.precision import Precision
 from service.engine.turn import Lane
 from service.errors import SeashoreError
@@ -26,14 +29,15 @@ from service.evidence.mmode import mmode
 from service.evidence.one_page import write_report
 from service.evidence.overlay import annotate
 from service.evidence.paper_charts import Limits
-from service.evidence.rendition import Rendition, render
+from service.evidence.rendition import Marks, Rendition, render
 from service.findings import Analysis, Arrays, Line, ModelRef
-from service.loading import load_model
+from service.loading import load_model, precision_of
 from service.model import LoadedModel
 from service.options import check_line
-from service.pipeline import Options, Progress, analyse
+from service.pipeline import Options, Progress, analyse, hear_nothing
 from service.settings import Settings
 from service.shelf import ModelEntry, ModelShelf, OverShelf
+from service.standing import ModelStanding, ReaderStanding
 
 JOB_PIXELS_A_SECOND = 1920 * 1080 * 30
 """Of clip: no deadline bounds a job, so it may be 1080p all along."""
@@ -67,6 +71,14 @@ class Reader(Protocol):
 
     def reload(self) -> ModelEntry:
         """Load the store's newest default beside the present one, and have it take its place. Raises: OperatorError, and it stays."""
+        ...
+
+    def standing(self) -> ReaderStanding:
+        """How its models and processes stand. Waits for the store's disk at most: not for the device, nor for a model being loaded."""
+        ...
+
+    def trouble(self) -> SeashoreError | None:
+        """Why the model that is asked when none is named can answer nothing just now, though it is loaded. Waits for nothing."""
         ...
 
     def open(self, path: Path, *, unhurried: bool = False) -> Clip:
@@ -110,8 +122,8 @@ class Reader(Protocol):
         """Write the one-page report of an answer, as PDF; whose clip it is where that is known. Same arguments, same bytes."""
         ...
 
-    def render(self, clip: Clip, out: Path, on_progress: Progress | None = None) -> Rendition:
-        """Write every frame as a JPEG, one after the other; gives where each lies. Same clip, same bytes.
+    def render(self, clip: Clip, out: Path, on_progress: Progress | None = None, *, marks: Marks | None = None) -> Rendition:
+        """Write every frame as a JPEG, one after the other, with `marks` drawn on it; gives where each lies. Same clip, same bytes.
 
         Raises: RequestError, EngineFailed; and whatever `on_progress` raises, which is how a caller stops it.
         """
@@ -139,10 +151,35 @@ class ClipReader(OverShelf[LoadedModel]):
             max_pixels_in_all=round(settings.max_job_seconds * JOB_PIXELS_A_SECOND),
         )
         here = partial(load_model, device=settings.device, precision=Precision(settings.precision))
-        super().__init__(ModelShelf(settings.model_store, settings.default_model, load or here))
+        super().__init__(ModelShelf(settings.model_store, settings.default_model, load or here, settings.trusted_keys))
+
+    def standing(self) -> ReaderStanding:
+        return ReaderStanding(tuple(map(self._with_device, self._shelf.standings())))
+
+    def trouble(self) -> SeashoreError | None:
+        model = self._shelf.current
+        return model.engine.trouble if model is not None and isinstance(model.engine, HealingDevice) else None
+
+    def _with_device(self, standing: ModelStanding) -> ModelStanding:
+        model = self._shelf.peek(standing.name, standing.version)
+        if model is None:
+            return standing
+        work = model.engine.standing() if isinstance(model.engine, (Batcher, HealingDevice)) else None
+        return replace(standing, device=model.engine.device, precision=precision_of(model.engine).value, work=work)
 
     def open(self, path: Path, *, unhurried: bool = False) -> Clip:
-        return open_clip(path, self._job_limits if unhurried else self._limits)
+        return self._opened(path, unhurried)
+
+    def model(self, entry: ModelEntry) -> LoadedModel:
+        """Loaded now if it has not been yet. Raises: OperatorError."""
+        return self._shelf.get(entry)
+
+    def open_handed(self, file: HandedFile, *, unhurried: bool = False) -> Clip:
+        """As `open`, of a file that somebody else opened."""
+        return self._opened(file, unhurried)
+
+    def _opened(self, file: Path | HandedFile, unhurried: bool) -> Clip:
+        return open_clip(file, self._job_limits if unhurried else self._limits)
 
     def read(
         self,
@@ -158,14 +195,14 @@ class ClipReader(OverShelf[LoadedModel]):
         model = self._shelf.get(entry)
         return analyse(clip, model, options, on_progress=on_progress, decode_ms=decode_ms, lane=lane, keeps_arrays=keeps_arrays)
 
-    def annotate(self, clip: Clip, analysis: Analysis, out: Path) -> None:
+    def annotate(self, clip: Clip, analysis: Analysis, out: Path | BinaryIO) -> None:
         annotate(clip, analysis, out)
 
     def report(
         self,
         clip: Clip,
         analysis: Analysis,
-        out: Path,
+        out: Path | BinaryIO,
         *,
         analysed_at: datetime,
         identity: Identity | None = None,
@@ -174,9 +211,9 @@ class ClipReader(OverShelf[LoadedModel]):
         limits, shown = self._verdict_limits(analysis.model), show_outside_region
         write_report(clip, analysis, out, analysed_at=analysed_at, identity=identity, limits=limits, show_outside_region=shown)
 
-    def render(self, clip: Clip, out: Path, on_progress: Progress | None = None) -> Rendition:
+    def render(self, clip: Clip, out: Path | BinaryIO, on_progress: Progress | None = None, *, marks: Marks | None = None) -> Rendition:
         tell = on_progress or hear_nothing
-        return render(clip, out, lambda share: tell(share, "frames"))
+        return render(clip, out, lambda share: tell(share, "frames"), marks=marks)
 
     def mmode(self, clip: Clip, line: Line, on_progress: Progress | None = None) -> NDArray[np.uint8]:
         check_line(line, clip.info.width, clip.info.height)
@@ -189,10 +226,6 @@ class ClipReader(OverShelf[LoadedModel]):
         except SeashoreError:
             return None
         return Limits(calibration.absent_below, calibration.present_above)
-
-
-def hear_nothing(share: float, stage: str) -> None:
-    """A `Progress`."""
 
 
 def _told(frames: Iterable[NDArray[np.uint8]], num_frames: int, tell: Progress) -> Iterator[NDArray[np.uint8]]:

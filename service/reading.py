@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from service.cine.inputs import GreyLevels
 from service.cine.motion import Motion
 from service.cine.prepare import CutWindow
 from service.cine.tiling import Plan
@@ -94,6 +95,7 @@ class Reading:
         self.model = model
         self.plan = plan or Plan((), (), model.bundle.input_spec.patch_px)
         self.motions: list[Motion] = []
+        self.greys = GreyLevels(model.bundle.input_spec, self.plan)
         self.logits: list[NDArray[np.float32]] = []
         """(N,) a window, in the order of the plan."""
         self.spans_s: list[tuple[float, float]] = []
@@ -123,6 +125,7 @@ class Reading:
             self._settle_oldest()
         self.spans_s.append((window.start_s, window.end_s))
         self._asked.append(self._ask(window.patches))
+        self.greys.take(window.patches)
 
     def settle(self) -> None:
         """Wait for all that was asked. Raises: EngineFailed."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from service.findings import Analysis
 
-FORMAT = 1
+FORMAT = 2
 """Of the JSON. Jobs are kept for days: a service that has been updated still finds those of its predecessor."""
 
 

@@ -1,13 +1,17 @@
 """The bundles of a store, each loaded once, when it is first needed; and the one that is asked when nobody names one."""
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from service.bundle import find_bundles, resolve, stated_sha256
-from service.errors import BadBundle, OperatorError
+from service.errors import BadBundle, OperatorError, SeashoreError
+from service.signature import check_signature
+from service.standing import ModelStanding, Presence, ReaderStanding
 
 Loaded = TypeVar("Loaded")
 
@@ -29,29 +33,52 @@ class ModelEntry:
 
 @dataclass(slots=True)
 class _Place(Generic[Loaded]):
-    """Where one bundle stands once somebody has asked for it. A bundle that failed is not tried again before the next `reload`."""
+    """Where one bundle stands once somebody has asked for it. A bundle that failed is not tried again before the next `reload`, unless
+    its error said when."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     loaded: Loaded | None = None
     error: OperatorError | None = None
+    again_s: float = math.inf
+    """When it is worth another try, on `time.monotonic`."""
 
 
 class ModelShelf(Generic[Loaded]):
     """What is asked when no version is named stays what it was when that was first loaded, whatever is laid into the store, until
     `reload` has loaded its successor: a bundle that is broken never takes the place of one that works."""
 
-    def __init__(self, store: Path, default: str | None, load: Callable[[Path], Loaded]) -> None:
+    def __init__(self, store: Path, default: str | None, load: Callable[[Path], Loaded], trusted_keys: Path | None = None) -> None:
+        """`trusted_keys`: of those whose bundles are taken (`service.signature`); None takes every bundle."""
         self._store = store
         self._default = default
         self._load = load
+        self._trusted_keys = trusted_keys
         self._lock = threading.Lock()
         self._places: dict[Path, _Place[Loaded]] = {}
         self._current: Path | None = None
         """The default, once it has been loaded."""
+        self._refused: dict[Path, OperatorError] = {}
+        """The successor that the last `reload` refused."""
 
     def entries(self) -> tuple[ModelEntry, ...]:
         """Every bundle, by name, the newest version first."""
         return tuple(self._entry(self._store / name / version) for name, version in find_bundles(self._store))
+
+    def standings(self) -> tuple[ModelStanding, ...]:
+        """Every bundle, in the order of `entries`. Waits for no bundle that is being loaded."""
+        preferred = self._preferred()
+        return tuple(self._standing(self._store / name / version, preferred) for name, version in find_bundles(self._store))
+
+    def peek(self, name: str, version: str) -> Loaded | None:
+        """What is loaded of a bundle already."""
+        place = self._places.get(self._store / name / version)
+        return None if place is None else place.loaded
+
+    @property
+    def current(self) -> Loaded | None:
+        """What is asked when none is named, once it has been loaded."""
+        current = self._current
+        return None if current is None else self.peek(current.parent.name, current.name)
 
     def find(self, model: str | None) -> ModelEntry:
         """Raises: UnknownModel; BadBundle when the store is empty, or none is named and no default can be told."""
@@ -82,7 +109,12 @@ class ModelShelf(Generic[Loaded]):
         folder = self._resolve(None)
         if folder != self._current:
             fresh: _Place[Loaded] = _Place()
-            self._loaded(folder, fresh)
+            self._refused.clear()
+            try:
+                self._loaded(folder, fresh)
+            except OperatorError as error:
+                self._refused[folder] = error
+                raise
             with self._lock:
                 before, self._current = self._current, folder
                 self._places[folder] = fresh
@@ -92,14 +124,18 @@ class ModelShelf(Generic[Loaded]):
 
     def _loaded(self, folder: Path, place: _Place[Loaded]) -> Loaded:
         with place.lock:
-            if place.error is not None:
-                raise type(place.error)(str(place.error), log_detail=place.error.log_detail)
+            if place.error is not None and time.monotonic() < place.again_s:
+                raise place.error.anew()
             if place.loaded is None:
                 try:
+                    if self._trusted_keys is not None:
+                        check_signature(folder, self._trusted_keys)
                     place.loaded = self._load(folder)
                 except OperatorError as error:
                     place.error = error
+                    place.again_s = math.inf if error.retry_after_s is None else time.monotonic() + error.retry_after_s
                     raise
+                place.error = None
             return place.loaded
 
     def _resolve(self, model: str | None) -> Path:
@@ -116,6 +152,17 @@ class ModelShelf(Generic[Loaded]):
         is_loaded = place is not None and place.loaded is not None
         return ModelEntry(folder.parent.name, folder.name, is_default=folder == self._preferred(), is_loaded=is_loaded)
 
+    def _standing(self, folder: Path, preferred: Path | None) -> ModelStanding:
+        place = self._places.get(folder, _Place())
+        sha256, error = "", place.error or self._refused.get(folder)
+        try:
+            sha256 = stated_sha256(folder)
+        except BadBundle as unreadable:
+            error = error or unreadable
+        presence, told = _presence(place, error), None if place.loaded is not None else error
+        code, detail = ("", "") if told is None else (told.code, str(told))
+        return ModelStanding(folder.parent.name, folder.name, folder == preferred, presence, sha256, code=code, detail=detail)
+
     def _preferred(self) -> Path | None:
         if self._current is not None:
             return self._current
@@ -123,6 +170,14 @@ class ModelShelf(Generic[Loaded]):
             return resolve(self._store, None, default=self._default)
         except BadBundle:
             return None
+
+
+def _presence(place: _Place[Loaded], error: OperatorError | None) -> Presence:
+    if place.loaded is not None:
+        return Presence.LOADED
+    if place.lock.locked():
+        return Presence.LOADING
+    return Presence.NOT_ASKED if error is None else Presence.REFUSED
 
 
 class OverShelf(Generic[Loaded]):
@@ -145,3 +200,10 @@ class OverShelf(Generic[Loaded]):
 
     def reload(self) -> ModelEntry:
         return self._shelf.reload()
+
+    def standing(self) -> ReaderStanding:
+        return ReaderStanding(self._shelf.standings())
+
+    def trouble(self) -> SeashoreError | None:
+        """None, as far as is known here."""
+        return None

@@ -50,7 +50,7 @@ Examples:
 
   seashore validate ward.csv --split test --healthy-is-present
 
-  seashore validate ward.csv --model pleura-resnet3d-18:1.1.1 --against pleura-resnet3d-18:1.0.0
+  seashore validate ward.csv --model pleura-resnet3d-18:1.1.2 --against pleura-resnet3d-18:1.0.0
 
   seashore validate ward.csv --against /data/our-store/our-model/0.1.0
 

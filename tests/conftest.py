@@ -8,8 +8,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from tests.fakes import dcmtk, postgres
+from tests.fakes import dcmtk, postgres, prometheus
 from tests.fakes import orthanc as real_archive
+from tests.image import build
 
 os.environ["ORT_DISABLE_TELEMETRY"] = (
     "1"  # no test reports to anybody; tests/contract/test_privacy.py holds that the service does not either
@@ -38,6 +39,9 @@ REAL_COMPONENTS = {
     "dcmtk": lambda: dcmtk.program("storescu") is not None,
     "dicom3tools": lambda: shutil.which("dciodvfy") is not None,
     "PostgreSQL": lambda: postgres.programs() is not None,
+    "Prometheus": prometheus.is_installed,
+    "docker-compose": lambda: shutil.which("docker-compose") is not None,
+    "buildah and debootstrap, as root": build.is_possible,
 }
 
 

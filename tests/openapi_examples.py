@@ -14,7 +14,7 @@ import httpx
 
 from tests.fakes import media
 from tests.fakes.phantoms import frozen, small_phantom
-from tests.fakes.service import serving_everything, shipped_bundle, shipped_reader, wait_until
+from tests.fakes.service import is_ready, serving_everything, shipped_bundle, shipped_reader
 
 FOLDER = Path(__file__).resolve().parents[1] / "openapi" / "examples"
 PREDICT = "/v1/predict"
@@ -94,7 +94,7 @@ def ask(client: httpx.Client, request: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     with TemporaryDirectory() as folder, serving_everything(shipped_reader(), Path(folder)) as client:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200)
+        assert is_ready(client)
         for name, request in REQUESTS.items():
             path, example = FOLDER / f"{name}.json", ask(client, request)
             if not path.exists() or not agrees(json.loads(path.read_text(encoding="utf-8")), example):  # else only the times would change

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from pydicom import dcmread
 
+from service.evidence.rendition import render
 from service.pacs.objects.sc import write_annotated_clip
 from service.pacs.objects.source import read_source
 from service.pipeline import Options
@@ -24,7 +25,14 @@ def main() -> None:
         source = clip_file(Path(folder), 0, preset_phantom("lung_point", 4.0).frames)
         clip = reader.open(source)
         analysis, _ = reader.read(clip, reader.find(None), Options())
-        write_annotated_clip(Path(folder) / "sc.dcm", read_source(source), clip, analysis, datetime.now(UTC), show_outside_region=False)
+        write_annotated_clip(
+            Path(folder) / "sc.dcm",
+            read_source(source),
+            lambda out, marks: render(clip, out, marks=marks),
+            analysis,
+            datetime.now(UTC),
+            show_outside_region=False,
+        )
         frames = dcmread(Path(folder) / "sc.dcm").pixel_array
     shown = [cv2.resize(frames[at], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for at in (0, len(frames) // 2, len(frames) - 1)]
     cv2.imwrite(str(PICTURE), cv2.cvtColor(np.hstack(shown), cv2.COLOR_RGB2BGR))

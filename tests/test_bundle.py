@@ -11,6 +11,7 @@ import pytest
 
 from service.bundle import FILES, Bundle, find_bundles, read_bundle, resolve, version_order, write_bundle
 from service.cine.pooling import Calibration
+from service.cine.reference import Bins, InputReference
 from service.cine.spec import InputSpec
 from service.errors import BadBundle, UnknownModel
 
@@ -89,6 +90,27 @@ def test_what_was_written_is_what_is_read(store: Path) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", read.created)
 
 
+REFERENCE = InputReference({"lung_grey": Bins((85.4, 105.3), (9, 27, 8)), "frame_rate_fps": Bins((25.0,), (40, 4))})
+
+
+def test_a_bundle_may_say_what_the_clips_were_like_that_it_was_made_from(store: Path) -> None:
+    asked: list[str] = []
+
+    def measured(bundle: Bundle) -> InputReference:
+        asked.append(f"{bundle} {bundle.model_onnx.read_text()}")
+        return REFERENCE
+
+    write(store, input_statistics=measured)
+
+    assert read_bundle(store / "slide" / "1.0.0").input_statistics == REFERENCE
+    assert asked == ["slide:1.0.0 model"]
+
+
+def test_a_bundle_of_before_says_nothing_of_them(directory: Path) -> None:
+    assert read_bundle(directory).input_statistics is None
+    assert "input_statistics" not in json.loads((directory / "manifest.json").read_text())
+
+
 def test_a_bundle_is_known_by_the_sha256_of_its_model(directory: Path) -> None:
     assert read_bundle(directory).sha256 == SHA256_OF_MODEL
 
@@ -163,6 +185,29 @@ def test_a_file_with_one_byte_more_is_named(file: str, directory: Path) -> None:
     assert refusal(directory) == f"The bundle slide:1.0.0 is damaged: its {file} is not the one its manifest lists."
 
 
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_with_one_bit_flipped_is_named(file: str, directory: Path) -> None:
+    content = bytearray((directory / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (directory / file).write_bytes(content)
+
+    assert refusal(directory) == f"The bundle slide:1.0.0 is damaged: its {file} is not the one its manifest lists."
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_file_that_is_cut_short_is_named(file: str, directory: Path) -> None:
+    (directory / file).write_bytes((directory / file).read_bytes()[:-1])
+
+    assert refusal(directory) == f"The bundle slide:1.0.0 is damaged: its {file} is not the one its manifest lists."
+
+
+def test_a_file_that_the_manifest_does_not_list_is_named(directory: Path) -> None:
+    (directory / "model.onnx.data").write_bytes(b"weights")
+    (directory / ".nfs0001").touch()
+
+    assert refusal(directory) == "The bundle slide:1.0.0 holds 'model.onnx.data', which its manifest does not list."
+
+
 def without_manifest(directory: Path) -> None:
     (directory / "manifest.json").unlink()
 
@@ -188,6 +233,8 @@ def a_list(directory: Path) -> None:
         (lambda d: edit(d, input_spec=None), "The manifest of slide:1.0.0 has no input_spec, or one of the wrong kind."),
         (lambda d: edit(d, input_spec={"fps": 30}), "The bundle's input_spec is not one this version can read."),
         (lambda d: edit(d, calibration={}), "The bundle's calibration is not one this version can read."),
+        (lambda d: edit(d, input_statistics=[]), "The manifest of slide:1.0.0 has no input_statistics, or one of the wrong kind."),
+        (lambda d: edit(d, input_statistics={"grey": {}}), "The bundle's input_statistics are not ones this version can read."),
         (lambda d: edit(d, sha256={"model.onnx": "0"}), f"The manifest of slide:1.0.0 gives no sha256 for {', '.join(FILES[1:])}."),
         (lambda d: edit(d, name="glide"), "The bundle slide:1.0.0 calls itself glide:1.0.0 in its manifest."),
         (lambda d: edit(d, version="1.0.1"), "The bundle slide:1.0.0 calls itself slide:1.0.1 in its manifest."),

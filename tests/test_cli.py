@@ -206,8 +206,54 @@ def test_help_teaches_with_examples(reader: WordReader) -> None:
     assert "seashore serve" in run(reader, "--help").stdout
 
 
-def test_only_loopback_needs_no_warning() -> None:
-    assert [cli._is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "10.0.0.1", "here")] == [True] * 3 + [False] * 3
+@pytest.mark.parametrize("arguments", [["--host", "0.0.0.0"], ["--host", "10.1.2.3"]])
+def test_it_does_not_serve_a_network_without_keys_and_tls(
+    reader: WordReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("SEASHORE_DATA_DIR", str(tmp_path))
+    result = run(reader, "serve", *arguments)
+
+    assert result.exit_code == 2
+    assert (
+        f"Whoever reaches {arguments[1]} could use this service, for nobody needs a key. Make one with `seashore keys add NAME`"
+        in result.stderr
+    )
+    assert f"Clips and keys would cross the network to {arguments[1]} unencrypted. Set SEASHORE_TLS_CERTIFICATE;" in result.stderr
+
+
+def test_memory_is_given_back_before_anything_is_served(reader: WordReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr("service.cli.give_memory_back", lambda: done.append("memory"))
+    monkeypatch.setattr("service.cli._serve", lambda settings, reader: done.append("served"))
+    run(reader, "serve")
+
+    assert done == ["memory", "served"]
+
+
+def test_it_does_not_serve_with_keys_it_cannot_read(reader: WordReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEASHORE_DATA_DIR", str(tmp_path))
+    (tmp_path / "keys.json").write_text("{")
+    result = run(reader, "serve")
+
+    assert (result.exit_code, result.stderr) == (2, "The file of keys cannot be read.\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("SEASHORE_OIDC_ISSUER", "https://sso", "SEASHORE_OIDC_ISSUER and SEASHORE_OIDC_AUDIENCE go together."),
+        ("SEASHORE_TLS_KEY", "key.pem", "SEASHORE_TLS_KEY needs SEASHORE_TLS_CERTIFICATE."),
+        ("SEASHORE_OIDC_ISSUER", "http://sso", "SEASHORE_OIDC_ISSUER: String should match pattern"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_told(
+    reader: WordReader, monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    result = run(reader, "serve")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith(sentence)
 
 
 extra = typer.Typer()

@@ -143,6 +143,25 @@ def test_a_sliding_lung_is_measured_as_it_truly_moved(name: str) -> None:
     assert all(0.8 < column.tracking <= 1.0 for column in pleura.columns)
 
 
+def test_wall_and_lung_are_told_apart_at_every_place_and_moment() -> None:
+    phantom = preset_phantom("linear_present", DURATION_S)
+    pleura = read("linear_present")[0].pleura
+    assert pleura is not None
+    motion = pleura.motion
+
+    at = np.rint(motion.t_s * 30).astype(int)
+    truth = phantom.truth.slide_px[at + 4] - phantom.truth.slide_px[at]
+
+    assert motion.wall_px.shape == motion.lung_px.shape == (len(motion.t_s), len(motion.wall_at)) == (len(at), len(motion.lung_at))
+    assert np.nanmedian(np.abs(motion.wall_px)) < 0.4 * np.nanmedian(np.abs(motion.lung_px))  # the hand trembles
+    past_wall = np.nanmedian(motion.lung_px - motion.wall_px, axis=1)
+    assert np.corrcoef(past_wall, truth)[0, 1] > 0.98
+    line = np.array(pleura.line)
+    for (wall_x, wall_y), (lung_x, lung_y) in zip(motion.wall_at, motion.lung_at, strict=True):
+        assert wall_x == pytest.approx(lung_x, abs=0.5)  # a linear probe: depth goes straight down
+        assert wall_y < np.interp(wall_x, *line.T) < lung_y
+
+
 @pytest.mark.parametrize(("name", "said"), [("linear_present", "present"), ("linear_absent", "absent"), ("present", "present")])
 def test_by_the_measured_slide_alone_a_phantom_is_read_right(name: str, said: str) -> None:
     assert read(name, calibration=SLIDE_ALONE, duration_s=BREATH_S)[0].lung_sliding.verdict == said

@@ -125,11 +125,12 @@ def test_the_front_takes_as_many_clips_at_once_as_there_may_be_readers_for() -> 
     assert for_cluster(Settings(max_concurrent=99, ray_readers=8)).max_concurrent == 99
 
 
-def test_replicas_are_told_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(database_url="postgresql://seashore:secret@db/jobs")
+def test_replicas_are_told_whose_bundles_they_may_open_and_how_they_are_caged_and_no_password() -> None:
+    settings = Settings(database_url="postgresql://seashore:secret@db/jobs", trusted_keys=Path("/etc/trusted.pem"), cage="require")
 
-    assert "secret" not in repr(settings.of_readers())
-    assert Settings.model_validate(settings.of_readers()).model_store == settings.model_store
+    assert "secret" not in repr(settings.of_replicas())
+    told = Settings.model_validate(settings.of_replicas())
+    assert (told.model_store, told.trusted_keys, told.cage) == (settings.model_store, settings.trusted_keys, "require")
 
 
 def test_readers_and_engines_are_scaled_each_by_itself() -> None:

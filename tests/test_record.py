@@ -52,6 +52,14 @@ def test_arrays_that_come_back_may_be_written_to() -> None:
     read.pleura.slide_over_time.px[0] = 1.0
 
 
+def test_an_analysis_that_was_kept_before_inputs_were_measured_comes_back_without_them() -> None:
+    analysis, _ = example_analysis(num_windows=1)
+    kept = analysis_to_json(analysis)
+    del kept["analysis"]["inputs"]
+
+    assert analysis_from_json(kept).inputs is None
+
+
 def test_another_format_is_refused() -> None:
     analysis, _ = example_analysis(num_windows=1)
 

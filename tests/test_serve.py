@@ -17,7 +17,7 @@ import httpx
 
 from tests.fakes import dicom, media
 from tests.fakes.phantoms import small_phantom
-from tests.fakes.service import shipped_bundle, wait_until
+from tests.fakes.service import is_ready, shipped_bundle, wait_until
 
 READY_WITHIN_S = 60.0
 
@@ -55,21 +55,22 @@ def test_the_service_is_ready_within_a_minute_answers_and_stops_when_told(tmp_pa
 
     assert answer.json()["quality"]["assessable"] is True
     assert "ready: model " in (tmp_path / "log").read_text()
-    assert "predict: ok in " in (tmp_path / "log").read_text()
+    assert "POST /v1/predict: 200 ok in " in (tmp_path / "log").read_text()
 
 
 def test_the_log_repeats_no_name_of_a_file_a_patient_or_an_option(tmp_path: Path) -> None:
     name = dicom.PATIENT
-    with served(tmp_path / "log", SEASHORE_LOG_LEVEL="debug") as (_, client):
+    with served(tmp_path / "log", SEASHORE_LOG_LEVEL="debug", SEASHORE_LOG_FORMAT="json") as (_, client):
         for query in ("", f"?{name}={name}", f"?model={name}", f"?saliency={name}"):
             client.post(f"/v1/predict{query}", files={"clip": (f"{name}.dcm", dicom.native(frame_time_ms=None))})
         client.post("/v1/predict", files={"clip": (f"{name}.dcm", media.truncated(dicom.jpeg_baseline(), 0.3))})
         client.get(f"/{name}")
 
     log = (tmp_path / "log").read_text()
-    assert "predict: bad_option in " in log
-    assert "predict: unknown_model in " in log
+    assert "POST /v1/predict: 422 bad_option in " in log
+    assert "POST /v1/predict: 404 unknown_model in " in log
     assert name not in log
+    assert [line for line in log.splitlines() if not line.startswith("{")] == []  # nobody writes past it
 
 
 def test_a_store_without_a_model_is_alive_never_ready_and_says_which_setting(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_a_store_without_a_model_is_alive_never_ready_and_says_which_setting(tmp
 def test_what_is_here_when_the_service_is_told_to_stop_is_still_answered(tmp_path: Path) -> None:
     clip = media.mp4(small_phantom("present", 2.2).frames)
     with served(tmp_path / "log", SEASHORE_MAX_CONCURRENT="1") as (process, client), ThreadPoolExecutor(6) as threads:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200, READY_WITHIN_S)
+        assert is_ready(client)
         url = client.base_url.join("/v1/predict")
         asked = [threads.submit(httpx.post, url, content=clip, timeout=30, trust_env=False) for _ in range(6)]
         assert wait_until(lambda: "seashore_readings_pending 6.0" in client.get("/metrics").text)
@@ -99,7 +100,7 @@ def test_what_is_here_when_the_service_is_told_to_stop_is_still_answered(tmp_pat
 def test_readers_that_are_killed_under_load_lose_no_clip_and_none_outlives_the_service(tmp_path: Path) -> None:
     clip = media.mp4(small_phantom("present", 4.2).frames)
     with served(tmp_path / "log") as (process, client), ThreadPoolExecutor(8) as threads:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200, READY_WITHIN_S)
+        assert is_ready(client)
         url = client.base_url.join("/v1/predict")
         asked = [threads.submit(httpx.post, url, content=clip, timeout=60, trust_env=False) for _ in range(8)]
         for _ in range(2):
@@ -126,7 +127,7 @@ def test_a_hang_up_renews_the_model_and_a_broken_bundle_never_takes_its_place(tm
     shipped = shipped_bundle()
     shutil.copytree(shipped, store / shipped.parent.name / shipped.name)
     with served(tmp_path / "log", SEASHORE_MODEL_STORE=str(store)) as (process, client):
-        assert wait_until(lambda: client.get("/readyz").status_code == 200, READY_WITHIN_S)
+        assert is_ready(client)
         newer = lay_in(store, "9.0.0")
         (newer / "model.onnx").write_bytes(b"cut off")
         process.send_signal(signal.SIGHUP)

@@ -6,14 +6,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import cv2
+import httpx
 import numpy as np
 
 from tests.fakes.browser import Page, chromium
-from tests.fakes.service import serving, shipped_reader, wait_until
+from tests.fakes.service import is_ready, serving, shipped_reader
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 CLIPS = ("present", "absent", "lung_point", "not_assessable")
-DESK, TELEPHONE = (1280, 1180), (390, 844)
+DESK, TELEPHONE, TABLET = (1280, 1180), (390, 844), (1180, 980)
 
 
 def main() -> None:
@@ -22,7 +23,7 @@ def main() -> None:
         serving(shipped_reader(), data_dir=Path(folder) / "data") as client,
         chromium(Path(folder)) as page,
     ):
-        wait_until(lambda: client.get("/readyz").status_code == 200, 60)
+        is_ready(client)
         see(page, *DESK, scheme="dark")
         page.open(f"{client.base_url}/")
         for name in CLIPS:
@@ -37,6 +38,11 @@ def main() -> None:
         page.value("document.querySelector('.film').scrollIntoView()")
         time.sleep(1)
         save(page, PICTURES / "viewer_telephone.jpg")
+        see(page, *TABLET, scheme="light")
+        page.click("[data-show=saliency]")
+        page.click("[data-show=motion]")
+        open_patch(page, client)
+        save(page, PICTURES / "viewer_patch.jpg")
 
 
 def see(page: Page, width_px: int, height_px: int, *, scheme: str) -> None:
@@ -57,6 +63,15 @@ def choose(page: Page, standing: str) -> None:
     page.value("document.querySelector('#play.playing')?.click()")
     page.value("(document.querySelector('#position').value = 60, document.querySelector('#position').dispatchEvent(new Event('input')))")
     page.value("scrollTo(0, 0)")
+    time.sleep(1)
+
+
+def open_patch(page: Page, client: httpx.Client) -> None:
+    """The first one of the clip that is shown, above everything else."""
+    answer = client.get(f"/v1/jobs/{page.value('location.hash.slice(1)')}/result").json()
+    x0, y0, x1, y1 = answer["windows"][0]["patches"][0]["box"]
+    page.drag("#picture", ((x0 + x1 + 1) / 2 / answer["clip"]["width"], (y0 + y1 + 1) / 2 / answer["clip"]["height"]))
+    page.value("document.querySelector('#viewer').scrollIntoView()")
     time.sleep(1)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from training.examples import ExampleSet
 from training.experiment import Experiment
 from training.export import export
 from training.fit import Fitted, predict_logits
+from training.inputs import reference_of
 from training.phantom.presets import PRESETS
 from training.phantom.simulate import simulate
 
@@ -75,7 +76,7 @@ def write(
         golden = Path(scratch) / "golden.mp4"
         simulate(PRESETS[GOLDEN_PRESET], seed=GOLDEN_SEED).write(golden)
         card = write_card(experiment, calibration, figures, trained_on, command)
-        return write_exported(store, experiment, graphs, golden, card, calibration, figures, summary)
+        return write_exported(store, experiment, graphs, golden, card, calibration, figures, trained_on, summary)
 
 
 def write_exported(
@@ -86,9 +87,13 @@ def write_exported(
     model_card: str,
     calibration: Calibration,
     figures: Mapping[str, Any],
+    trained_on: Sequence[LabelledClip],
     summary: Mapping[str, Any],
 ) -> Bundle:
-    """A bundle of exported graphs: they answer the golden clip themselves. `summary` is said of the training beside fit and recipe."""
+    """A bundle of exported graphs: they answer the golden clip, and read the clips they learned from, themselves.
+
+    `summary` is said of the training beside fit and recipe.
+    """
     return write_bundle(
         store,
         name=experiment.name,
@@ -107,6 +112,7 @@ def write_exported(
             # A figure that is not defined is NaN, which JSON does not have.
             "figures": json.loads(json.dumps(figures), parse_constant=lambda _: None),
         },
+        input_statistics=lambda bundle: reference_of(bundle, trained_on),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.cine.pooling import Calibration
+from service.cine.reference import FEWEST_CLIPS
 from service.manifest import LabelledClip
 from training.calibrate import MAX_FALSE_ABSENT, MAX_FALSE_PRESENT
 from training.experiment import Experiment
@@ -67,6 +68,7 @@ def write_card(
             f"Seed {fit.seed}, recipe {dict(experiment.recipe)}. Twins of real video that differ in an added slide alone "
             "(locked, mirror, wall), the clips' own chest walls, and pairs of phantoms; see `training/counterfactual.py`.",
             "",
+            *input_lines(len(trained_on)),
             "## What it is worth",
             *_controls(figures["controls"]),
             "",
@@ -84,6 +86,19 @@ def write_card(
             "",
         ]
     )
+
+
+def input_lines(num_clips: int) -> list[str]:
+    """How the manifest's `input_statistics` were made; nothing of too few clips for them."""
+    if num_clips < FEWEST_CLIPS:
+        return []
+    return [
+        f"What the {num_clips} clips it learned from were like is in `manifest.json` (`input_statistics`): grey level and contrast of the",
+        "lung, grey level of the wall, frame rate, scale, depth of the pleura, motion of wall and lung, quality. Each clip was read as the",
+        "service reads one that comes in; of each figure the quintiles are kept, and how many clips lie between them. The service holds",
+        "what comes in against them (`seashore_input_drift`).",
+        "",
+    ]
 
 
 def _controls(table: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -49,7 +49,7 @@ Examples:
 
   seashore train grid clips.csv                               the published study on your clips, with a report
 
-  seashore train reexport pleura-resnet3d-18 --version 1.1.2   the same answers, its saliency graph written anew
+  seashore train reexport pleura-resnet3d-18 --version 1.1.3   the same answers, its saliency graph written anew
 
   seashore train curves --out runs/curves                     how answers change as clips get worse
 
@@ -194,18 +194,23 @@ def pleura(
         _pleura(annotations, clips, out, steps=steps, phantoms=phantoms, seed=seed, threads=threads)
 
 
-@app.command(epilog="Example: seashore train reexport pleura-resnet3d-18 --version 1.1.2")
+@app.command(epilog="Example: seashore train reexport pleura-resnet3d-18 --version 1.1.3 --manifest clips.csv")
 def reexport(
     bundle: Annotated[str, typer.Argument(metavar="NAME[:VERSION]", help="A bundle of the store.")],
     version: Annotated[str, typer.Option(metavar="VERSION", help="Of the new bundle.")],
+    manifest: ManifestFile = None,
+    clips: ClipsFolder = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
-    """Write a bundle again with the saliency graph of this version of Seashore; whatever decides an answer is copied."""
+    """Write a bundle again with the saliency graph of this version of Seashore; whatever decides an answer is copied.
+
+    With the manifest it was trained with, the bundle also says what the clips were like that it learned from.
+    """
     with _told():
         from training.reexport import reexport
 
         with err.status("Restoring the network, exporting it and checking it against torch ..."):
-            written = reexport(store, bundle, version)
+            written = reexport(store, bundle, version, _read(manifest, clips))
         err.print(f"The bundle is in {written.directory}", markup=False)
 
 

@@ -1,6 +1,6 @@
 """`python -m training.demo`: the four clips that the page offers to whoever has none at hand, phantoms all.
 
-Each is answered by the shipped model (pleura-resnet3d-18, 1.1.1) as its name says: present, absent, with a suspected lung point, not
+Each is answered by the shipped model (pleura-resnet3d-18, 1.1.2) as its name says: present, absent, with a suspected lung point, not
 assessable. The seed was tried for that, and a test asks again. They show what the answers look like and nothing else: how well
 anything is answered on people is in the model card.
 """

@@ -33,4 +33,5 @@ def write_site_bundle(
         "labelled": asdict(tuning.settings.labelled),
     }
     card = write_site_card(tuning, calibration, figures, chosen, command)
-    return write_exported(store, tuning.experiment, graphs, tuning.parent.golden_clip, card, calibration, figures, summary)
+    learned_from = tuning.parts["train"]
+    return write_exported(store, tuning.experiment, graphs, tuning.parent.golden_clip, card, calibration, figures, learned_from, summary)

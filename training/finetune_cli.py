@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # torch comes with them: `--help` does without
 EPILOG = """
 Example: seashore train fit training/experiments/default.toml --device auto
 
-Example: seashore train fit ward.csv --from pleura-resnet3d-18 --version 1.1.1+ward
+Example: seashore train fit ward.csv --from pleura-resnet3d-18 --version 1.1.2+ward
 
 Example: seashore train fit ward.parquet --clips /data/clips --from /data/store/our-model/0.1.0 --store /data/store
 

@@ -6,6 +6,7 @@ from functools import partial
 from service.cine.locate import FindPleura
 from service.cine.pleura import find_pleura, pleura_in_region
 from service.errors import BadOption
+from service.findings import Point
 from service.manifest import LabelledClip
 from service.options import parse_region
 
@@ -14,9 +15,15 @@ class BadRegion(ValueError):
     """A region of a manifest is no polygon."""
 
 
+def region_of(region: str) -> tuple[Point, ...] | None:
+    """The polygon; None where none was drawn (""). Raises: BadOption."""
+    return parse_region(region) if region else None
+
+
 def pleura_finder(region: str) -> FindPleura:
     """Inside the region drawn by hand, as a label holds of nothing else; the search where none was drawn (""). Raises: BadOption."""
-    return partial(pleura_in_region, region=parse_region(region)) if region else find_pleura
+    polygon = region_of(region)
+    return find_pleura if polygon is None else partial(pleura_in_region, region=polygon)
 
 
 def check_regions(clips: Iterable[LabelledClip]) -> None:

@@ -15,19 +15,30 @@ from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import __version__
+from service.access.door import Door
 from service.api import openapi
+from service.api.access import Guard
 from service.api.backroom import BackRoom, start_or_tell
 from service.api.dicomweb import dicomweb_routes
+from service.api.failures import Failures
 from service.api.frames import frames_routes
+from service.api.health import Health, health_routes
 from service.api.jobs import jobs_routes
+from service.api.node import node_routes
+from service.api.node_desk import NodeDesk
+from service.api.node_metrics import NodeMetrics
 from service.api.pacs import pacs_routes
-from service.api.problems import http_problem, problem_of, problem_response
+from service.api.problems import Problem, error_response, http_problem, problem_of, problem_response
+from service.api.request_log import RequestLog
 from service.api.room import ReadingRoom
 from service.api.routes import api_routes, page_routes
-from service.errors import BadOption, BusyError, EngineFailed, OperatorError, SeashoreError
+from service.api.session import session_routes
+from service.api.small_body import SmallBody
+from service.errors import BadOption, EngineFailed, SeashoreError
 from service.pacs.desk.metrics import QueueMetrics
 from service.pacs.desk.overview import Watch
 from service.reader import Reader
@@ -65,8 +76,10 @@ def create_app(settings: Settings, reader: Reader) -> FastAPI:
 
     Raises: BadSite when the site's PACS file cannot be used.
     """
+    door = Door(settings)
     room = ReadingRoom.furnish(settings, reader)
-    back = BackRoom.furnish(settings, reader)
+    back = BackRoom.furnish(settings, reader, room.observe)
+    health = Health(room, back)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -74,9 +87,13 @@ def create_app(settings: Settings, reader: Reader) -> FastAPI:
         app.state.drain = partial(loop.call_soon_threadsafe, room.queue.drain)
         with suppress(RuntimeError, ValueError):  # only the main thread is told of signals
             loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, room.renew))
+        health.beat()
         preparing = asyncio.create_task(asyncio.to_thread(_prepare, room, back))
         yield
-        room.queue.close()
+        health.stop()
+        room.close()
+        if back is not None:
+            back.stop_waiting()
         with suppress(asyncio.CancelledError):
             await preparing
         if back is not None:
@@ -92,19 +109,26 @@ def create_app(settings: Settings, reader: Reader) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.include_router(api_routes(room))
+    routers = [api_routes(room), health_routes(health)]
+    watch = None
     if back is not None:
-        app.include_router(jobs_routes(room, back.office))
-        app.include_router(frames_routes(room, back.office))
+        routers += [session_routes(door), jobs_routes(room, back.office), frames_routes(room, back.office)]
         if back.node is not None:
-            app.include_router(dicomweb_routes(back.node.inbox, back.node.limits))
             watch = Watch(back.office.ledger, [destination.name for destination in back.node.site.destination])
-            app.include_router(pacs_routes(back.node, back.office, watch))
+            routers += [dicomweb_routes(back.node.inbox, back.node.limits), pacs_routes(back.node, back.office, watch)]
             room.metrics.registry.register(QueueMetrics(watch))
-    app.include_router(page_routes(WEB))
+    desk = NodeDesk(room, back, watch)
+    room.metrics.registry.register(NodeMetrics(desk, room.queue, health, door))
+    routers += [node_routes(desk, WEB), page_routes(WEB)]
+    for router in routers:
+        app.include_router(router)
     app.mount("/web", StaticFiles(directory=WEB), name="web")
     _answer_errors_as_problems(app, room)
-    app.add_middleware(LastResort)
+    app.add_middleware(SmallBody)
+    app.add_middleware(Guard, door=door, settings=settings)
+    app.add_middleware(LastResort, failures=room.failures)
+    routes = [*app.routes, *(route for router in routers for route in router.routes)]
+    app.add_middleware(RequestLog, metrics=room.metrics, routes=routes)
     return app
 
 
@@ -122,15 +146,17 @@ def _prepare(room: ReadingRoom, back: BackRoom | None) -> None:
 def _answer_errors_as_problems(app: FastAPI, room: ReadingRoom) -> None:
     @app.exception_handler(SeashoreError)
     async def answer_ours(request: Request, error: SeashoreError) -> Response:
-        if isinstance(error, OperatorError):
-            log.error("%s: %s %s", error.code, error, error.log_detail)
-        retry_after_s = error.retry_after_s if isinstance(error, BusyError) else None
-        headers = None if retry_after_s is None else {"retry-after": str(retry_after_s)}
-        return problem_response(problem_of(error), headers)
+        room.failures.note(error)
+        return error_response(error)
 
     @app.exception_handler(HTTPException)
     async def answer_http(request: Request, error: HTTPException) -> Response:
-        return problem_response(_http_problem_of(request, error), dict(error.headers or {}))
+        if error.status_code == 405:
+            allowed = ", ".join(_methods_of(app, request))
+            return problem_response(http_problem("method_not_allowed", f"Use {allowed} here, not {request.method}."), {"allow": allowed})
+        if error.status_code == 400:  # FastAPI's, of a body that is not even text
+            return problem_response(problem_of(BadOption("The body is not JSON.")))
+        return problem_response(_not_found(request))
 
     @app.exception_handler(RequestValidationError)
     async def answer_validation(request: Request, error: RequestValidationError) -> Response:
@@ -138,17 +164,22 @@ def _answer_errors_as_problems(app: FastAPI, room: ReadingRoom) -> None:
         return problem_response(problem_of(BadOption(f"These do not have the form they need: {names}.")))
 
 
-def _http_problem_of(request: Request, error: HTTPException) -> Any:
-    if error.status_code == 404 and request.url.path.startswith("/v1/jobs"):
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def _methods_of(app: FastAPI, request: Request) -> list[str]:
+    """All that this address takes (RFC 9110 15.5.6). Starlette names those of the first route that has the address."""
+    return [
+        method for method in METHODS if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.routes)
+    ]
+
+
+def _not_found(request: Request) -> Problem:
+    if request.url.path.startswith("/v1/jobs"):
         return http_problem("not_found", "This service takes no jobs (SEASHORE_JOBS is off). POST /v1/predict answers clips at once.")
-    if error.status_code == 404 and request.url.path.split("/")[1] in ("pacs", "dicom-web"):
+    if request.url.path.split("/")[1] in ("pacs", "dicom-web"):
         return http_problem("not_found", "This service is no node of a PACS: SEASHORE_SITE names no site file. docs/pacs.md says how.")
-    if error.status_code == 404:
-        return http_problem("not_found", "There is nothing here. Clips go to POST /v1/predict; /openapi.json lists the rest.")
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "another method")
-        return http_problem("method_not_allowed", f"Use {allowed} here, not {request.method}.")
-    return http_problem("bad_request", "The request cannot be read as HTTP.")
+    return http_problem("not_found", "There is nothing here. Clips go to POST /v1/predict; /openapi.json lists the rest.")
 
 
 class LastResort:
@@ -158,8 +189,9 @@ class LastResort:
     and that names the patient.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, failures: Failures) -> None:
         self._app = app
+        self._failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -182,6 +214,7 @@ class LastResort:
             log.info("caller_gone")
         except Exception as bug:
             log.error("internal_error: %s", describe_bug(bug))
+            self._failures.note_bug()
             if not has_started:
                 sentence = "The service met an error of its own. It is logged; nothing is wrong with the request as far as is known."
                 await problem_response(http_problem("internal_error", sentence))(scope, receive, send_with_headers)

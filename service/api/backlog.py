@@ -39,6 +39,15 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._works)
 
+    @property
+    def num_begun(self) -> int:
+        """Those that are being read."""
+        return sum(work.begun_s is not None for work in self._works)
+
+    def longest_read_s(self) -> float:
+        """How long the one that was begun first has been read; 0 where none is."""
+        return max((self._clock() - work.begun_s for work in self._works if work.begun_s is not None), default=0.0)
+
     def add(self) -> Work:
         work = Work()
         self._works.append(work)

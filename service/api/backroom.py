@@ -2,8 +2,10 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 from service.errors import LedgerUnavailable, SeashoreError
+from service.findings import Analysis
 from service.jobs.nodes import Nodes
 from service.jobs.office import JobOffice, Sweeper
 from service.jobs.workers import Workers
@@ -31,11 +33,11 @@ class BackRoom:
         self._stopping = threading.Event()
 
     @classmethod
-    def furnish(cls, settings: Settings, reader: Reader) -> "BackRoom | None":
-        """None where nothing is to be kept on disk. Raises: BadSite."""
+    def furnish(cls, settings: Settings, reader: Reader, on_read: Callable[[Analysis], None]) -> "BackRoom | None":
+        """None where nothing is to be kept on disk. `on_read` hears of every answer of a job. Raises: BadSite."""
         if not settings.jobs:
             return None
-        office = JobOffice.furnish(settings, reader)
+        office = JobOffice.furnish(settings, reader, on_read)
         return cls(settings, office, None if settings.site is None else PacsNode(load_site(settings.site), settings, office, reader))
 
     def start(self) -> None:
@@ -44,6 +46,7 @@ class BackRoom:
             if self._stopping.is_set():
                 return
             self.office.prepare()
+            self.office.ledger.require_sound()
             self._nodes.join()
             self._workers = Workers(self.office.ledger.url, self._settings.node)
             self.office.offer_work(self._workers)
@@ -66,6 +69,10 @@ class BackRoom:
             except LedgerUnavailable as error:
                 log.error("%s Trying again in %g s: %s", error, RETRY_AFTER_S, error.log_detail)
             self._stopping.wait(RETRY_AFTER_S)
+
+    def stop_waiting(self) -> None:
+        """A start that waits for a database ends; nothing else is stopped yet."""
+        self._stopping.set()
 
     def stop(self) -> None:
         """First nothing more comes in, then what is under way is let go of: it is written down how far it was."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from service.api.openapi import STORE_PROBLEMS
 from service.errors import BadOption, DeadlineExceeded
 from service.pacs.incoming.identity import is_uid
 from service.pacs.incoming.inbox import Inbox, Limits
@@ -33,7 +34,7 @@ BODY = {
 def dicomweb_routes(inbox: Inbox, limits: Limits, *, chunk_deadline_s: float = CHUNK_DEADLINE_S) -> APIRouter:
     """The routes that store into `inbox`."""
     router = APIRouter(prefix="/dicom-web", tags=["DICOMweb"])
-    documented: dict[str, Any] = {"response_class": Response, "responses": STATUSES, "openapi_extra": BODY}
+    documented: dict[str, Any] = {"response_class": Response, "responses": STORE_PROBLEMS | STATUSES, "openapi_extra": BODY}
 
     async def answered(request: Request, study: str | None) -> Response:
         content_type = request.headers.get("content-type", "")

@@ -4,29 +4,30 @@ import asyncio
 import os
 import re
 import time
-from concurrent.futures import Future
 from functools import partial
 
 import cv2
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Request, Response, status
+from fastapi.responses import FileResponse, JSONResponse
 
+from service.access.principal import Principal
 from service.api import caller
+from service.api.access import principal_of
 from service.api.job_schemas import FramesSchema
 from service.api.openapi import FRAMES_DATA_DOCUMENTATION, FRAMES_DOCUMENTATION, MMODE_DOCUMENTATION
 from service.api.parameters import LineEnd, LineStart, refuse_unknown_options
 from service.api.problems import http_problem, problem_response
 from service.api.queue import CallerGone, Stop
+from service.api.renditions import Renditions
 from service.api.room import ReadingRoom
-from service.errors import DeadlineExceeded
 from service.findings import Line
 from service.jobs.folder import JobFolder
 from service.jobs.office import JobOffice
-from service.jobs.rendition import FRAMES, FRAMES_INDEX, is_rendered, keep_rendition, require_clip, while_there
+from service.jobs.rendition import FRAMES, FRAMES_INDEX, note_use, require_clip, while_there
 from service.options import parse_line
 
-RETRY_AFTER_S = 5
-"""What is told to whoever waited for frames in vain; they are drawn all the same."""
+WAIT_S = 2.0
+"""Longest that the index is waited for; then it is said how far the drawing is."""
 
 _RANGE = re.compile(r"bytes=(?:(?P<first>\d{1,15})-(?P<last>\d{1,15})?|-(?P<count>\d{1,15}))")
 
@@ -36,15 +37,18 @@ def frames_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
     renditions = Renditions(room)
 
     @router.get("/v1/jobs/{job}/frames", operation_id="job_frames", response_model=FramesSchema, **FRAMES_DOCUMENTATION)
-    async def frames(job: str) -> Response:
-        folder = await asyncio.to_thread(_folder, office, job)
-        await renditions.have(folder)
+    async def frames(job: str, request: Request) -> Response:
+        folder = await asyncio.to_thread(_folder, office, job, principal_of(request))
+        share = await renditions.have(folder, WAIT_S)
+        if share < 1:
+            return JSONResponse({"share": round(share, 2)}, status.HTTP_202_ACCEPTED, {"retry-after": "1"})
         return Response(await asyncio.to_thread(_index, folder), media_type="application/json")
 
     @router.get("/v1/jobs/{job}/frames/data", operation_id="job_frames_data", response_class=Response, **FRAMES_DATA_DOCUMENTATION)
     async def data(job: str, request: Request) -> Response:
-        folder = await asyncio.to_thread(_folder, office, job)
-        await renditions.have(folder)
+        folder = await asyncio.to_thread(_folder, office, job, principal_of(request))
+        if await renditions.have(folder, room.settings.deadline_s) < 1:
+            raise renditions.too_late()
         found = await asyncio.to_thread(_stat, folder)
         if not is_within(request.headers.get("range"), found.st_size):
             sentence = f"The frames have {found.st_size} bytes; Range asks for one run of them, 'bytes=FIRST-LAST'."
@@ -55,7 +59,7 @@ def frames_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
     async def mmode(job: str, request: Request, start: LineStart = None, end: LineEnd = None) -> Response:
         refuse_unknown_options(request, ("from", "to"))
         line = parse_line(start, end)
-        folder = await asyncio.to_thread(_folder, office, job)
+        folder = await asyncio.to_thread(_folder, office, job, principal_of(request))
         try:
             png = await room.queue.run(partial(_mmode, room, folder, line), caller_leaves=partial(caller.leaves, request))
         except CallerGone:  # as often as the line is drawn anew before its picture is there
@@ -63,61 +67,6 @@ def frames_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
         return Response(png, media_type="image/png")
 
     return router
-
-
-class Renditions:
-    """Has the frames of a job drawn, once, however many ask for them. All but the drawing itself is done on the loop."""
-
-    def __init__(self, room: ReadingRoom) -> None:
-        self._room = room
-        self._under_way: dict[JobFolder, Future[None]] = {}
-        """Each done when the drawing has ended, however it ended."""
-
-    async def have(self, folder: JobFolder) -> None:
-        """Returns when the frames are there.
-
-        Raises: UnknownJob, RequestError, EngineFailed; Overloaded, Stopping; DeadlineExceeded, and what was begun goes on.
-        """
-        while not await asyncio.to_thread(is_rendered, folder):
-            under_way = self._under_way.get(folder)
-            await (self._begin(folder) if under_way is None else self._wait_for(under_way))
-
-    async def _begin(self, folder: JobFolder) -> None:
-        drawing = self._under_way[folder] = Future[None]()
-        drawing.add_done_callback(lambda _: self._under_way.pop(folder))
-        try:
-            await self._room.queue.run(partial(self._draw, drawing, folder), caller_leaves=caller.stays)
-        except DeadlineExceeded:
-            raise self._too_late() from None
-        finally:
-            drawing.cancel()  # which it is only where it has not begun
-
-    async def _wait_for(self, drawing: Future[None]) -> None:
-        """It takes no place in the queue, so that many who ask for one clip keep nobody else out."""
-        ended, _ = await asyncio.wait([asyncio.wrap_future(drawing)], timeout=self._room.settings.deadline_s)
-        if not ended:
-            raise self._too_late()
-
-    def _draw(self, drawing: Future[None], folder: JobFolder, stop: Stop) -> None:
-        """Runs in a thread; to its end, though nobody waits any more, for whoever asks again wants what is done so far."""
-        if not drawing.set_running_or_notify_cancel():
-            return
-        start_s = time.monotonic()
-
-        def tell(share: float, stage: str) -> None:
-            stop.note(share)
-            if time.monotonic() - start_s > self._room.settings.max_job_seconds:  # a decoder that stands still
-                raise self._too_late()
-
-        try:
-            keep_rendition(self._room.reader, folder, tell)
-            self._room.metrics.observe_stage("frames", time.monotonic() - start_s)
-        finally:
-            drawing.set_result(None)
-
-    def _too_late(self) -> DeadlineExceeded:
-        sentence = f"The frames were not drawn within {self._room.settings.deadline_s:g} s. It goes on: ask again in {RETRY_AFTER_S} s."
-        return DeadlineExceeded(sentence, retry_after_s=RETRY_AFTER_S)
 
 
 def is_within(asked: str | None, num_bytes: int) -> bool:
@@ -132,20 +81,22 @@ def is_within(asked: str | None, num_bytes: int) -> bool:
     return int(match["first"]) < num_bytes and (match["last"] is None or int(match["first"]) <= int(match["last"]))
 
 
-def _folder(office: JobOffice, job: str) -> JobFolder:
+def _folder(office: JobOffice, job: str, principal: Principal) -> JobFolder:
     """Of a job whose clip is there, in whatever state it is. Raises: UnknownJob, LedgerUnavailable."""
-    folder = office.folder(office.find(job).id)
+    folder = office.folder(office.find(job, principal.owns).id)
     require_clip(folder)
     return folder
 
 
 def _index(folder: JobFolder) -> bytes:
     with while_there(folder):
+        note_use(folder)
         return folder.file(FRAMES_INDEX).read_bytes()
 
 
 def _stat(folder: JobFolder) -> os.stat_result:
     with while_there(folder):
+        note_use(folder)
         return folder.file(FRAMES).stat()
 
 

@@ -12,10 +12,19 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
+from service.access.principal import Principal
 from service.api import caller
+from service.api.access import principal_of
 from service.api.job_schemas import FeedbackSchema, JobProgress, JobSchema
-from service.api.negotiation import form_of, negotiate
-from service.api.openapi import JOB_DOCUMENTATION, JOB_EVENTS_DOCUMENTATION, JOB_RESULT_DOCUMENTATION, JOBS_DOCUMENTATION
+from service.api.negotiation import Form, form_of, negotiate
+from service.api.openapi import (
+    DELETE_JOB_DOCUMENTATION,
+    FEEDBACK_DOCUMENTATION,
+    JOB_DOCUMENTATION,
+    JOB_EVENTS_DOCUMENTATION,
+    JOB_RESULT_DOCUMENTATION,
+    JOBS_DOCUMENTATION,
+)
 from service.api.parameters import (
     OPTION_NAMES,
     AwaitedOption,
@@ -27,13 +36,13 @@ from service.api.parameters import (
     ScratchFolder,
     refuse_unknown_options,
 )
-from service.api.problems import Problem, problem_of_code
+from service.api.problems import Problem, problem_of_code, problem_response
 from service.api.responses import response_of
 from service.api.room import Answered, ReadingRoom
 from service.api.upload import receive_clip
 from service.cine.sniff import is_dicom
-from service.errors import JobNotDone
-from service.jobs.feedback import Feedback, keep_feedback
+from service.errors import JobNotDone, SeashoreError, UnknownJob
+from service.jobs.feedback import Feedback
 from service.jobs.ledger import Entry, State
 from service.jobs.office import JobOffice
 from service.jobs.reading import FAILED, READ, REFUSED, Asked, kept_analysis
@@ -66,12 +75,15 @@ def jobs_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
         is_awaited = parse_switch("awaited", awaited)
         entry = room.reader.find(model)
         asked = Asked(str(entry), parse_options(saliency, rows, region, mm_per_px))
+        await asyncio.to_thread(room.check_room)
         arrived = office.incoming / folder.name
         try:
             upload = await receive_clip(
                 request, arrived, max_bytes=room.settings.max_upload_bytes, deadline_s=room.settings.upload_deadline_s
             )
-            job = await asyncio.to_thread(partial(office.hand_in, upload.path, upload.sha256, entry, asked, is_awaited=is_awaited))
+            job = await asyncio.to_thread(
+                partial(office.hand_in, upload.path, upload.sha256, entry, asked, principal_of(request).owner, is_awaited=is_awaited)
+            )
         finally:
             arrived.unlink(missing_ok=True)
         room.metrics.count_request("job")
@@ -80,38 +92,36 @@ def jobs_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
         return Response(_schema(office, job).model_dump_json(), status, {"location": f"/v1/jobs/{job.id}"}, "application/json")
 
     @router.get("/v1/jobs/{job}", operation_id="job", **JOB_DOCUMENTATION)
-    async def show(job: str) -> JobSchema:
-        return _schema(office, await asyncio.to_thread(office.find, job))
+    async def show(job: str, request: Request) -> JobSchema:
+        return _schema(office, await asyncio.to_thread(office.find, job, principal_of(request).owns))
 
-    @router.delete("/v1/jobs/{job}", operation_id="delete_job", status_code=204, summary="Stop a job and remove all that was kept of it")
-    async def remove(job: str) -> Response:
-        await asyncio.to_thread(office.discard, job)
+    @router.delete("/v1/jobs/{job}", operation_id="delete_job", status_code=204, **DELETE_JOB_DOCUMENTATION)
+    async def remove(job: str, request: Request) -> Response:
+        await asyncio.to_thread(office.discard, job, principal_of(request).owns)
         log.info("job %s: deleted", job)
         return Response(status_code=204)
 
     @router.get("/v1/jobs/{job}/events", operation_id="job_events", response_class=StreamingResponse, **JOB_EVENTS_DOCUMENTATION)
-    async def events(job: str) -> StreamingResponse:
-        first = await asyncio.to_thread(office.find, job)
+    async def events(job: str, request: Request) -> StreamingResponse:
+        first = await asyncio.to_thread(office.find, job, principal_of(request).owns)
         return StreamingResponse(_events(office, first), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     @router.get("/v1/jobs/{job}/result", operation_id="job_result", **JOB_RESULT_DOCUMENTATION)
     async def result(job: str, request: Request, folder: ScratchFolder) -> Response:
         accept = request.headers.get("accept")
         negotiate(accept)
-        wanted = await asyncio.to_thread(_finished, office, job)
+        wanted = await asyncio.to_thread(_finished, office, job, principal_of(request))
         if isinstance(wanted, Problem):
-            return Response(wanted.model_dump_json(), wanted.status, media_type="application/problem+json")
+            return problem_response(wanted)
         return await _rendered(room, office.folder(job).clip, wanted, accept, folder)
 
-    @router.post("/v1/jobs/{job}/feedback", operation_id="job_feedback", status_code=204, summary="Agree, disagree or unsure, with a note")
-    async def feedback(job: str, said: FeedbackSchema) -> Response:
-        wanted = await asyncio.to_thread(_finished, office, job)
+    @router.post("/v1/jobs/{job}/feedback", operation_id="job_feedback", status_code=204, **FEEDBACK_DOCUMENTATION)
+    async def feedback(job: str, request: Request, said: FeedbackSchema) -> Response:
+        wanted = await asyncio.to_thread(_finished, office, job, principal_of(request))
         if isinstance(wanted, Problem):
             raise JobNotDone("The job has no answer to agree or disagree with.")
-        clip = office.folder(job).clip
-        await asyncio.to_thread(
-            keep_feedback, room.settings.data_dir, job, clip, wanted.answered.analysis, Feedback(said.opinion, said.note)
-        )
+        feedback = Feedback(said.opinion, said.note, said.sign)
+        await asyncio.to_thread(office.hear, job, wanted.asked, wanted.answered.analysis, feedback)
         return Response(status_code=204)
 
     return router
@@ -126,21 +136,34 @@ class _Finished:
     answered: Answered
 
 
-def _finished(office: JobOffice, job: str) -> _Finished | Problem:
+def _finished(office: JobOffice, job: str, principal: Principal) -> _Finished | Problem:
     """The analysis, or the problem that the clip met. Raises: UnknownJob, JobNotDone, LedgerUnavailable."""
-    entry = office.find(job)
+    entry = office.find(job, principal.owns)
     problem = _problem(entry)
     if problem is not None:
         return problem
     analysis = kept_analysis(office.folder(job)) if entry.state is not State.QUEUED else None
+    if analysis is None and (entry.result or {}).get("outcome") == READ:
+        raise _damaged(office, entry)
     if analysis is None:
         because = (entry.result or {}).get("detail")
         raise JobNotDone(because or f"The job is {entry.state}; GET /v1/jobs/{job} tells when it is done.")
     return _Finished(job, Asked.from_json(entry.arguments["asked"]), Answered(analysis, entry.ended_at or entry.asked_at))
 
 
+def _damaged(office: JobOffice, entry: Entry) -> SeashoreError:
+    """Of an answer that was written and cannot be read."""
+    log.error("job %s: its kept answer is damaged or gone", entry.id)
+    if office.read_again(entry):
+        return JobNotDone("The kept answer of this job is damaged. Its clip is being read again.")
+    return UnknownJob("The kept answer of this job is damaged and its clip is not here to be read again. Please send it once more.")
+
+
 async def _rendered(room: ReadingRoom, clip: Path, wanted: _Finished, accept: str | None, folder: Path) -> Response:
-    form = form_of(accept, lies_in_a_study=is_dicom(clip))
+    is_here = clip.exists()
+    form = form_of(accept, lies_in_a_study=is_here and is_dicom(clip))
+    if form is not Form.JSON and not is_here:
+        raise UnknownJob("The clip of this job is not here any more: only its JSON answer is.")
     answer = await room.queue.run(partial(room.render, clip, wanted.answered, wanted.asked, form, folder), caller_leaves=caller.stays)
     return response_of(answer, form)
 

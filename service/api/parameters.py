@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from pydantic import WithJsonSchema
 
+from service.disk import needing_room
 from service.errors import BadOption
 from service.options import quoted
 
@@ -60,7 +61,8 @@ OPTION_NAMES = ("saliency", "model", "rows", "region", "mm_per_px")
 
 async def _scratch_folder() -> AsyncIterator[Path]:
     """A folder for one request's files, gone once its answer has been sent."""
-    folder = Path(tempfile.mkdtemp(prefix="seashore-"))
+    with needing_room():
+        folder = Path(tempfile.mkdtemp(prefix="seashore-"))
     try:
         yield folder
     finally:

@@ -1,12 +1,16 @@
 """Errors on the wire: application/problem+json (RFC 9457) with a stable `code`. The one table of statuses is here."""
 
+import logging
 from dataclasses import dataclass
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Receive, Scope, Send
 
 from service import errors
 from service.errors import SeashoreError
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -35,12 +39,17 @@ KINDS: dict[type[SeashoreError], ProblemKind] = {
     errors.UnknownJob: ProblemKind(404, "There is no such job"),
     errors.JobNotDone: ProblemKind(409, "The job has no result yet"),
     errors.NoSuchClips: ProblemKind(404, "The archive holds no such clips"),
+    errors.Unauthenticated: ProblemKind(401, "Who asks?"),
+    errors.Forbidden: ProblemKind(403, "This is not allowed"),
     errors.Overloaded: ProblemKind(429, "Too many clips are waiting"),
     errors.Stopping: ProblemKind(503, "The service is stopping"),
     errors.DeadlineExceeded: ProblemKind(504, "It took too long"),
     errors.BadBundle: ProblemKind(503, "The model cannot be used"),
     errors.EngineFailed: ProblemKind(503, "The model could not be run"),
     errors.LedgerUnavailable: ProblemKind(503, "Jobs cannot be taken on just now"),
+    errors.NoRoom: ProblemKind(507, "There is too little room on the disk"),
+    errors.BadKeys: ProblemKind(503, "The keys cannot be read"),
+    errors.SignOnFailed: ProblemKind(503, "The sign-on does not answer"),
     errors.BadSite: ProblemKind(503, "The site file is wrong"),
     errors.NoArchive: ProblemKind(501, "Nothing can be fetched here"),
     errors.ArchiveFailed: ProblemKind(502, "The archive did not serve"),
@@ -50,13 +59,13 @@ KINDS: dict[type[SeashoreError], ProblemKind] = {
 HTTP_KINDS: dict[str, ProblemKind] = {
     "not_found": ProblemKind(404, "Nothing is at this address"),
     "method_not_allowed": ProblemKind(405, "This address does not take that method"),
-    "bad_request": ProblemKind(400, "The request cannot be read"),
     "range_not_satisfiable": ProblemKind(416, "These bytes are not there"),
     "starting": ProblemKind(503, "The service is starting"),
     "internal_error": ProblemKind(500, "Something went wrong in the service"),
 }
 """Problems of HTTP itself, by code."""
 
+CHALLENGE = 'Bearer realm="seashore"'
 JOBS_HINT = "Longer ones go to /v1/jobs."
 
 
@@ -86,8 +95,37 @@ def http_problem(code: str, detail: str) -> Problem:
     return _problem(code, HTTP_KINDS[code], detail)
 
 
+def not_well(code: str, detail: str) -> Problem:
+    """What `/healthz` and `/readyz` say: 503, whatever status the code has elsewhere."""
+    return _problem(code, ProblemKind(503, "The service is not well"), detail)
+
+
+class ProblemResponse(JSONResponse):
+    """A problem, which tells the log what became of the request."""
+
+    def __init__(self, problem: Problem, headers: dict[str, str] | None = None) -> None:
+        super().__init__(problem.model_dump(), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+        self._code = problem.code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["outcome"] = self._code
+        await super().__call__(scope, receive, send)
+
+
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(problem.model_dump(), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+    return ProblemResponse(problem, headers)
+
+
+def error_response(error: SeashoreError) -> JSONResponse:
+    """The answer to an error, with what the caller's software is told by headers; logged where only an operator can help."""
+    if isinstance(error, errors.OperatorError):
+        log.error("%s: %s %s", error.code, error, error.log_detail)
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(error.retry_after_s)
+    if isinstance(error, errors.Unauthenticated):
+        headers["www-authenticate"] = CHALLENGE
+    return problem_response(problem_of(error), headers)
 
 
 def _problem(code: str, kind: ProblemKind, detail: str) -> Problem:

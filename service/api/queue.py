@@ -1,18 +1,28 @@
 """Clips waiting for their turn: so many read at once, so many seconds of work waiting, none for longer than the deadline."""
 
 import asyncio
+import contextvars
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from service.api.backlog import Backlog, Work
 from service.errors import DeadlineExceeded, Overloaded, Stopping
+from service.tracing import waited
 
 Result = TypeVar("Result")
 
 RESTARTED_WITHIN_S = 10
 """A service that is stopped is mostly started again, and is ready within seconds."""
+
+STANDING_AFTER_S = 30.0
+"""A burst has been read by then. Where somebody has waited all that time, more comes than can be read."""
+STANDING_WAIT_S = 6.0
+"""The longest wait in a queue that stands. A longer one reads not one clip more: everybody is answered later, and so is whoever comes
+in the first seconds after it is over."""
 
 
 class Stopped(Exception):
@@ -30,6 +40,8 @@ class Stop:
         self._event = threading.Event()
         self.note = note
         """How far it is, 0..1."""
+        self.waited_s = 0.0
+        """For its turn."""
 
     @property
     def is_set(self) -> bool:
@@ -45,11 +57,30 @@ class Stop:
         self.note(share)
 
 
+@dataclass(frozen=True, slots=True)
+class QueueStanding:
+    """How much is here, and how much more may come."""
+
+    reading: int
+    waiting: int
+    wait_s: float
+    """How long a clip that comes now waits for its turn."""
+    longest_read_s: float
+    """How long the one that was begun first has been read."""
+    is_full: bool
+    """One that comes now is sent away."""
+    is_stopping: bool
+    max_reading: int
+    max_waiting: int
+    max_wait_s: float
+
+
 class ReadingQueue:
     """Runs readings in threads. A place is given back when its thread has really ended, not when its caller has gone."""
 
     def __init__(self, *, max_concurrent: int, max_queued: int, max_wait_s: float, deadline_s: float, drain_s: float) -> None:
         self._threads = ThreadPoolExecutor(max_concurrent, thread_name_prefix="reading")
+        self._max_reading = max_concurrent
         self._max_pending = max_concurrent + max_queued
         self._max_wait_s = max_wait_s
         self._deadline_s = deadline_s
@@ -59,11 +90,42 @@ class ReadingQueue:
         self._lock = threading.Lock()
         self._backlog = Backlog(max_concurrent)
         self._stops: set[Stop] = set()
+        self._waited_since_s: float | None = None
+        """Since when there has always been somebody who waits."""
 
     @property
     def num_pending(self) -> int:
         """Readings under way or waiting."""
         return len(self._backlog)
+
+    def standing(self) -> QueueStanding:
+        with self._lock:
+            reading, wait_s = self._backlog.num_begun, self._backlog.wait_s()
+            return QueueStanding(
+                reading=reading,
+                waiting=len(self._backlog) - reading,
+                wait_s=wait_s,
+                longest_read_s=self._backlog.longest_read_s(),
+                is_full=self._is_full(wait_s),
+                is_stopping=self._is_stopping,
+                max_reading=self._max_reading,
+                max_waiting=self._max_pending - self._max_reading,
+                max_wait_s=self._max_wait_s,
+            )
+
+    def _is_full(self, wait_s: float) -> bool:
+        return len(self._backlog) >= self._max_pending or wait_s > self._longest_wait_s()
+
+    def _longest_wait_s(self) -> float:
+        """That is put up with just now."""
+        is_standing = self._waited_since_s is not None and time.monotonic() - self._waited_since_s > STANDING_AFTER_S
+        return min(self._max_wait_s, STANDING_WAIT_S) if is_standing else self._max_wait_s
+
+    def _note_waiting(self) -> None:
+        if len(self._backlog) <= self._max_reading:
+            self._waited_since_s = None
+        elif self._waited_since_s is None:
+            self._waited_since_s = time.monotonic()
 
     def refuse_when_full(self) -> None:
         """Raises: Overloaded. Asked once before the upload, so that it is not received in vain."""
@@ -74,9 +136,9 @@ class ReadingQueue:
         if self._is_stopping:
             raise _stopping()
         num_pending, wait_s = len(self._backlog), self._backlog.wait_s()
-        if num_pending < self._max_pending and wait_s <= self._max_wait_s:
+        if not self._is_full(wait_s):
             return
-        retry_after_s = self._backlog.retry_after_s(self._max_wait_s if num_pending < self._max_pending else 0.0)
+        retry_after_s = self._backlog.retry_after_s(self._longest_wait_s() if num_pending < self._max_pending else 0.0)
         raise Overloaded(
             f"{num_pending} clips are being read or waiting, {wait_s:.0f} s of work before yours. Try again in {retry_after_s} s.",
             retry_after_s=retry_after_s,
@@ -122,17 +184,21 @@ class ReadingQueue:
         with self._lock:
             self._refuse_when_full()
             work = self._backlog.add()
+            self._note_waiting()
             stop = Stop(lambda share: setattr(work, "share", share))
             self._stops.add(stop)
         return work, stop
 
     def _submit(self, reading: Callable[[Stop], Result], work: Work, stop: Stop) -> Future[Result]:
-        future = self._threads.submit(self._read, reading, work, stop)
+        context = contextvars.copy_context()  # lines of the log that the reading writes are this request's
+        future = self._threads.submit(context.run, self._read, reading, work, stop, time.monotonic())
         future.add_done_callback(lambda ended: self._give_back(ended, work, stop))
         return future
 
-    def _read(self, reading: Callable[[Stop], Result], work: Work, stop: Stop) -> Result:
+    def _read(self, reading: Callable[[Stop], Result], work: Work, stop: Stop, asked_s: float) -> Result:
         stop.check()
+        stop.waited_s = time.monotonic() - asked_s
+        waited("queue", stop.waited_s)
         with self._lock:
             self._backlog.begin(work)
         return reading(stop)
@@ -141,6 +207,7 @@ class ReadingQueue:
         with self._lock:
             self._stops.discard(stop)
             self._backlog.end(work, is_finished=not ended.cancelled() and ended.exception() is None)
+            self._note_waiting()
 
 
 def _stopping() -> Stopping:

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -11,12 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
+from service.api.failures import Failures
+from service.api.input_metrics import InputMetrics
 from service.api.negotiation import Form
+from service.api.problems import KINDS
 from service.api.queue import ReadingQueue, Stop
 from service.api.schemas import answer_of
 from service.api.upload import Upload
 from service.cine.clip import Clip
-from service.errors import SeashoreError
+from service.disk import check_room, needing_room
+from service.errors import NoRoom, SeashoreError
 from service.findings import Analysis, Arrays
 from service.jobs.reading import Asked
 from service.pacs.objects.heading import save
@@ -27,6 +32,7 @@ from service.reader import Reader, open_timed
 from service.settings import Settings
 from service.shelf import ModelEntry
 from service.telemetry import Metrics
+from service.tracing import reading_span
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +99,11 @@ class ReadingRoom:
     reader: Reader
     queue: ReadingQueue
     metrics: Metrics
+    inputs: InputMetrics
     readiness: Readiness = field(default_factory=Readiness)
     recent: RecentAnalyses = field(default_factory=RecentAnalyses)
+    failures: Failures = field(default_factory=Failures)
+    closing: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
     def furnish(cls, settings: Settings, reader: Reader) -> "ReadingRoom":
@@ -105,10 +114,46 @@ class ReadingRoom:
             deadline_s=settings.deadline_s,
             drain_s=settings.drain_s,
         )
-        return cls(settings, reader, queue, Metrics(lambda: queue.num_pending))
+        metrics = Metrics(lambda: queue.num_pending, ["ok", "internal_error", *(kind.code for kind in KINDS)])
+        inputs = InputMetrics(settings.model_store)
+        metrics.registry.register(inputs)
+        return cls(settings, reader, queue, metrics, inputs)
+
+    def observe(self, analysis: Analysis) -> None:
+        """Every clip that was read, of a request or of a job."""
+        self.metrics.observe_analysis(analysis)
+        self.inputs.observe(analysis)
+
+    def trouble(self) -> SeashoreError | None:
+        """Why no clip can be read just now: what kept it from getting ready, or has befallen it since. Quick."""
+        return self.readiness.error or self.reader.trouble() or self._lack_of_room()
+
+    def check_room(self) -> None:
+        """Raises: NoRoom when no clip is to be taken."""
+        folders = [Path(tempfile.gettempdir()), *([self.settings.data_dir] if self.settings.jobs else [])]
+        check_room(*folders, min_free_bytes=self.settings.min_free_bytes)
+
+    def refuse_in_trouble(self, entry: ModelEntry) -> None:
+        """Before a clip is received in vain. Raises: EngineFailed, NoRoom."""
+        trouble = self.reader.trouble()
+        if trouble is not None and entry.is_default:
+            raise trouble
+        self.check_room()
+
+    def _lack_of_room(self) -> NoRoom | None:
+        try:
+            self.check_room()
+        except NoRoom as lack:
+            return lack
+        return None
 
     def prepare(self) -> None:
-        """Have the default model loaded, its golden clip checked, its engine warm."""
+        """Have the default model loaded, its golden clip checked, its engine warm; again and again where that may come to work."""
+        while (again_s := self._prepared()) is not None and not self.closing.wait(again_s):
+            pass
+
+    def _prepared(self) -> float | None:
+        """Seconds until it is worth another try; None when it is ready, or would not do then either."""
         start_s = time.monotonic()
         try:
             entry = self.reader.find(None)
@@ -116,20 +161,28 @@ class ReadingRoom:
         except SeashoreError as error:
             self.readiness.error = error
             log.error("not ready: %s: %s %s", error.code, error, error.log_detail)
-        else:
-            self.readiness.is_ready = True
-            log.info("ready: model %s in %.1f s", entry, time.monotonic() - start_s)
+            return error.retry_after_s
+        self.readiness.is_ready, self.readiness.error = True, None
+        log.info("ready: model %s in %.1f s", entry, time.monotonic() - start_s)
+        return None
+
+    def close(self) -> None:
+        """Stop whatever is under way."""
+        self.closing.set()
+        self.queue.close()
 
     def renew(self) -> None:
         """Have the store's newest default take the place of the present one, if it is sound. The log says what came of it."""
         try:
             entry = self.reader.reload()
         except SeashoreError as error:
+            self.failures.note(error)
             log.error("reload: %s: %s %s The model that was loaded stays.", error.code, error, error.log_detail)
         else:
             self.readiness.is_ready, self.readiness.error = True, None
             log.info("reload: model %s is asked from now on", entry)
 
+    @needing_room()
     def answer(self, upload: Upload, request: Request, folder: Path, stop: Stop) -> bytes | Path:
         """Read the clip and make the form asked for: JSON as bytes, the others as a file in `folder`. Runs in a thread.
 
@@ -142,15 +195,19 @@ class ReadingRoom:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _answer(self, upload: Upload, request: Request, folder: Path, stop: Stop) -> bytes | Path:
+        self.metrics.observe_stage("queue", stop.waited_s)
         clip, decode_ms = open_timed(self.reader, upload.path)
         recent = self.recent.get(upload, request) if request.form in DRAWN else None
         if recent is not None:
             return self._drawn(upload.path, clip, recent, request.form, folder)
         keeps_arrays = request.form is Form.ARRAYS
-        analysis, arrays = self.reader.read(
-            clip, request.entry, request.options, stop.check, decode_ms=decode_ms, keeps_arrays=keeps_arrays
-        )
-        self.metrics.observe_analysis(analysis)
+        with reading_span() as told:
+            analysis, arrays = self.reader.read(
+                clip, request.entry, request.options, stop.check, decode_ms=decode_ms, keeps_arrays=keeps_arrays
+            )
+            told.append(analysis.timings)
+        self.observe(analysis)
+        self.failures.note_read()
         answered = Answered(analysis, datetime.now().astimezone())
         self.recent.put(upload, request, answered)
         match request.form:
@@ -161,6 +218,7 @@ class ReadingRoom:
             case _:
                 return self._drawn(upload.path, clip, answered, request.form, folder)
 
+    @needing_room()
     def render(self, clip_path: Path, answered: Answered, asked: Asked, form: Form, folder: Path, stop: Stop) -> bytes | Path:
         """The form asked for, of an answer that was kept. The arrays are not kept: for them the clip is read again. Runs in a thread."""
         if form is Form.JSON:

@@ -1,8 +1,6 @@
 """The addresses of the service. Nothing is computed here."""
 
 import asyncio
-import logging
-import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,20 +12,17 @@ from starlette.requests import ClientDisconnect
 from service.api import caller
 from service.api import room as reading
 from service.api.negotiation import form_of, negotiate
-from service.api.openapi import PREDICT_DOCUMENTATION, READY_DOCUMENTATION
+from service.api.openapi import PREDICT_DOCUMENTATION
 from service.api.parameters import ModelOption, RegionOption, RowsOption, SaliencyOption, ScaleOption, ScratchFolder, refuse_unknown_options
-from service.api.problems import http_problem, problem_of, problem_response
 from service.api.queue import CallerGone
 from service.api.responses import response_of
 from service.api.room import ReadingRoom
-from service.api.schemas import AnswerSchema, ModelEntrySchema, ModelsSchema, StatusSchema
+from service.api.schemas import AnswerSchema, ModelEntrySchema, ModelsSchema
 from service.api.upload import receive_clip
 from service.cine.sniff import is_dicom
 from service.errors import SeashoreError
 from service.options import parse_options
 from service.telemetry import METRICS_MEDIA_TYPE
-
-log = logging.getLogger(__name__)
 
 
 def api_routes(room: ReadingRoom) -> APIRouter:
@@ -42,7 +37,6 @@ def api_routes(room: ReadingRoom) -> APIRouter:
         region: RegionOption = None,
         mm_per_px: ScaleOption = None,
     ) -> Response:
-        start_s = time.monotonic()
         outcome = "internal_error"
         try:
             form = negotiate(request.headers.get("accept"))
@@ -59,7 +53,6 @@ def api_routes(room: ReadingRoom) -> APIRouter:
             return caller.gone()
         finally:
             room.metrics.count_request(outcome)
-            log.info("predict: %s in %.2f s", outcome, time.monotonic() - start_s)
 
     documented = dict(PREDICT_DOCUMENTATION, response_model=AnswerSchema)
     router.add_api_route("/v1/predict", predict, methods=["POST"], operation_id="predict", **documented)
@@ -72,18 +65,6 @@ def api_routes(room: ReadingRoom) -> APIRouter:
             for entry in room.reader.models()
         ]
         return ModelsSchema(models=entries)
-
-    @router.get("/healthz", summary="Is the process alive?", operation_id="healthz")
-    async def healthz() -> StatusSchema:
-        return StatusSchema(status="ok")
-
-    @router.get("/readyz", response_model=StatusSchema, operation_id="readyz", **READY_DOCUMENTATION)
-    async def readyz() -> StatusSchema | Response:
-        if room.readiness.error is not None:
-            return problem_response(problem_of(room.readiness.error))
-        if not room.readiness.is_ready:
-            return problem_response(http_problem("starting", "The model is being loaded and checked."), {"retry-after": "2"})
-        return StatusSchema(status="ready")
 
     @router.get(
         "/metrics",
@@ -110,6 +91,7 @@ def page_routes(web: Path) -> APIRouter:
 
 async def _answer(room: ReadingRoom, request: Request, wanted: reading.Request, folder: Path) -> Response:
     room.queue.refuse_when_full()
+    await asyncio.to_thread(room.refuse_in_trouble, wanted.entry)
     settings = room.settings
     upload = await receive_clip(request, folder / "clip", max_bytes=settings.max_upload_bytes, deadline_s=settings.upload_deadline_s)
     room.metrics.observe_upload(upload.num_bytes)

@@ -4,6 +4,7 @@ Coordinates are pixels of the uploaded frame (x right, y down); times are second
 """
 
 import base64
+import math
 from typing import Literal, overload
 
 import cv2
@@ -88,6 +89,16 @@ class SlideOverTimeSchema(_Schema):
     px: list[float]
 
 
+class MotionSchema(_Schema):
+    """Where places along the pleura went, from moment to moment. What is positive went along the pleura to the right."""
+
+    t_s: list[float] = Field(description="Moments from which shifts are measured, within 0.13 s each.")
+    wall_at: list[tuple[float, float]] = Field(description="Middle of the chest wall followed above each place.")
+    lung_at: list[tuple[float, float]] = Field(description="Middle of the lung followed below each place.")
+    wall_px: list[list[float | None]] = Field(description="One list a moment, one shift a place; null where it could not be followed.")
+    lung_px: list[list[float | None]] = Field(description="The same of the lung.")
+
+
 class PleuraSchema(_Schema):
     """The pleural line, of the clip's middle frame where it moves."""
 
@@ -96,6 +107,7 @@ class PleuraSchema(_Schema):
     interspaces: list[tuple[float, float]] = Field(description="[x0, x1] of each run of pleura between two rib shadows.")
     columns: list[ColumnSchema]
     slide_over_time: SlideOverTimeSchema
+    motion: MotionSchema
 
 
 class SaliencySchema(_Schema):
@@ -224,7 +236,23 @@ def _pleura_of(pleura: findings.PleuraFinding) -> PleuraSchema:
             t_s=_rounded(pleura.slide_over_time.t_s, 3),
             px=_rounded(pleura.slide_over_time.px, 3),
         ),
+        motion=_motion_of(pleura.motion),
     )
+
+
+def _motion_of(motion: findings.TrackedMotion) -> MotionSchema:
+    return MotionSchema(
+        t_s=_rounded(motion.t_s, 3),
+        wall_at=_points(motion.wall_at),
+        lung_at=_points(motion.lung_at),
+        wall_px=_shifts(motion.wall_px),
+        lung_px=_shifts(motion.lung_px),
+    )
+
+
+def _shifts(shifts: NDArray[np.float32]) -> list[list[float | None]]:
+    """To a hundredth of a pixel; JSON knows no NaN."""
+    return [[round(shift, 2) if math.isfinite(shift) else None for shift in moment] for moment in shifts.tolist()]
 
 
 def _column_of(column: findings.Column) -> ColumnSchema:

@@ -15,6 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from service.disk import needing_room
 from service.errors import BadOption, DeadlineExceeded, EmptyUpload, UnreadableClip, UploadTooLarge
 from service.options import quoted
 
@@ -37,10 +38,10 @@ async def receive_clip(request: Request, path: Path, *, max_bytes: int, deadline
     """Write the clip of a request to `path`.
 
     Raises: EmptyUpload; UploadTooLarge, as soon as one byte too many has come; UnreadableClip for a broken form;
-    BadOption for a form with other fields; DeadlineExceeded when the body takes longer than `deadline_s`.
+    BadOption for a form with other fields; DeadlineExceeded when the body takes longer than `deadline_s`; NoRoom.
     """
     try:
-        with path.open("xb") as file:
+        with needing_room(), path.open("xb") as file:
             sink = _Sink(file, max_bytes)
             async with asyncio.timeout(deadline_s):
                 await _pour(request, sink)

@@ -72,6 +72,11 @@ class ClipInfo:
         """Frames shown a second, on average; 0 for a single frame."""
         return (self.num_frames - 1) / float(self.times_s[-1]) if self.num_frames > 1 else 0.0
 
+    @property
+    def distinct_fps(self) -> float:
+        """Frames a second that are not repeats, on average."""
+        return int((~self.is_duplicate).sum()) / self.duration_s if self.duration_s > 0 else 0.0
+
 
 class Clip(Protocol):
     """An opened clip. Frames can be walked through any number of times; memory does not grow with its length."""

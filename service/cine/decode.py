@@ -1,10 +1,9 @@
 """open_clip(): the bytes of an upload -> a Clip. What the bytes are is told from the bytes, never from a name."""
 
-from pathlib import Path
-
 from service.cine import dicom
 from service.cine.clip import DEFAULT_LIMITS, Clip, DecodeLimits
 from service.cine.ffmpeg import FFmpegSource
+from service.cine.handed import ClipFile
 from service.cine.sniff import ACCEPTED, HEAD_BYTES, Dicom, Film, Foreign, sniff
 from service.cine.survey import check_size, survey
 from service.errors import EmptyUpload, UnsupportedFormat
@@ -12,7 +11,7 @@ from service.errors import EmptyUpload, UnsupportedFormat
 __all__ = ["DEFAULT_LIMITS", "DecodeLimits", "open_clip"]
 
 
-def open_clip(source: bytes | Path, limits: DecodeLimits) -> Clip:
+def open_clip(source: ClipFile, limits: DecodeLimits) -> Clip:
     """Decode the clip once, to count and time its frames.
 
     MP4, MOV, AVI, MKV, WebM, MPEG (program, transport or bare stream), GIF, ultrasound DICOM. A file given by its path must
@@ -42,7 +41,7 @@ def _check_gif(head: bytes, limits: DecodeLimits) -> None:
         check_size(int.from_bytes(head[6:8], "little"), int.from_bytes(head[8:10], "little"), limits)
 
 
-def _head(source: bytes | Path) -> bytes:
+def _head(source: ClipFile) -> bytes:
     if isinstance(source, bytes):
         return source[:HEAD_BYTES]
     with source.open("rb") as file:

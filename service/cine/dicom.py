@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from service.cine.clip import DecodeLimits
 from service.cine.dicom_object import DicomObject, Timing, check_modality, echo_region, frame_timing, locate
 from service.cine.dicom_pixels import LumaJpeg, Pixels, fragments, pixel_layout
 from service.cine.ffmpeg import FFmpegSource
+from service.cine.handed import ClipFile
 from service.cine.sniff import HEAD_BYTES, Film, sniff
 from service.cine.survey import ASSUMED_FPS, DAMAGED, Damaged, Header, Picture, Source, check_size, too_long
 from service.errors import NoVideo, UnreadableClip
@@ -19,7 +19,7 @@ from service.errors import NoVideo, UnreadableClip
 _FILM_SYNTAXES = frozenset(MPEGTransferSyntaxes)  # pydicom counts HEVC among them
 
 
-def open_source(data: bytes | Path, limits: DecodeLimits) -> Source:
+def open_source(data: ClipFile, limits: DecodeLimits) -> Source:
     """The clip in a DICOM object.
 
     Raises: UnsupportedFormat, WrongModality, NoVideo, UnreadableClip, FrameTooLarge, FrameTooSmall, ClipTooLong.

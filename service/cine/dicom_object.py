@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,6 +21,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, AllTransferSyntaxes, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from service.cine.clip import EchoRegion
+from service.cine.handed import ClipFile
 from service.cine.sniff import ACCEPTED
 from service.errors import SeashoreError, UnreadableClip, UnsupportedFormat, WrongModality
 
@@ -64,7 +64,7 @@ _ULTRASOUND_CLASSES = {
 class DicomObject:
     """The object's own description of its frames, and where its Pixel Data begins."""
 
-    data: bytes | Path
+    data: ClipFile
     transfer_syntax: UID
     dataset: Dataset
     value_at: int | None
@@ -89,7 +89,7 @@ class DicomObject:
         return int(number(self.dataset, "Columns") or 0), int(number(self.dataset, "Rows") or 0)
 
 
-def _file(data: bytes | Path) -> BinaryIO:
+def _file(data: ClipFile) -> BinaryIO:
     return io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
 
 
@@ -110,7 +110,7 @@ def guarded() -> Iterator[None]:
             ) from error
 
 
-def locate(data: bytes | Path) -> DicomObject:
+def locate(data: ClipFile) -> DicomObject:
     with _file(data) as file, guarded():
         has_preamble = file.read(132)[128:] == b"DICM"
         file.seek(132 if has_preamble else 0)

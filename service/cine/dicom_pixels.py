@@ -53,6 +53,8 @@ _PLUGINS = {
     HTJ2KLosslessRPCL: "pylibjpeg",
     RLELossless: "pydicom",
 }
+_RLE_HEADER_BYTES = 64
+"""PS3.5 G.5."""
 _DECODABLE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, *_JPEG_SYNTAXES, *_PLUGINS}
 
 
@@ -139,7 +141,7 @@ class Layout:
     def _is_sound(self, coded: bytes) -> bool:
         """Whole, and as large as the object says: a cut-off JPEG decodes to half a picture, a forged one could unpack to gigabytes."""
         if self.transfer_syntax == RLELossless:
-            return True
+            return len(coded) >= _RLE_HEADER_BYTES
         is_whole = not coded.startswith(_JPEG_START) or coded.rstrip(b"\x00").endswith(b"\xff\xd9")
         return is_whole and _coded_size(coded) == (self.options["columns"], self.options["rows"])
 

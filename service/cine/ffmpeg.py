@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import av
 import cv2
@@ -30,6 +30,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from service.cine.clip import DecodeLimits
+from service.cine.handed import ClipFile
 from service.cine.survey import DAMAGED, Damaged, Header, Picture, check_size, too_long
 from service.errors import NoVideo, UnreadableClip
 
@@ -43,7 +44,7 @@ class FFmpegSource:
     Raises: NoVideo, UnreadableClip; FrameTooLarge, FrameTooSmall and ClipTooLong as early as the container allows.
     """
 
-    def __init__(self, data: bytes | Path, av_format: str, container: str, limits: DecodeLimits) -> None:
+    def __init__(self, data: ClipFile, av_format: str, container: str, limits: DecodeLimits) -> None:
         self._data = data
         self._av_format = av_format
         self._limits = limits
@@ -81,7 +82,8 @@ class FFmpegSource:
         for packet in _packets(opened, stream):
             try:
                 frames: list[VideoFrame] = packet.decode()
-            except FFmpegError:
+            except FFmpegError as error:
+                _refuse_if_out_of_memory(error)
                 frames = []
                 yield DAMAGED
             for frame in frames:
@@ -95,9 +97,15 @@ class FFmpegSource:
         with self._file() as file, _open(file, self._av_format, _guards(self._limits.max_pixels_per_frame)) as opened:
             yield opened, _clip_stream(opened)
 
-    def _file(self) -> io.BufferedIOBase:
+    def _file(self) -> BinaryIO:
         # From a descriptor, so that FFmpeg never sees a name: it would take "concat:..." for a protocol and ".m3u8" for a playlist.
-        return io.BytesIO(self._data) if isinstance(self._data, bytes) else open(os.open(self._data, os.O_RDONLY), "rb")
+        match self._data:
+            case bytes() as data:
+                return io.BytesIO(data)
+            case Path() as path:
+                return open(os.open(path, os.O_RDONLY), "rb")
+            case handed:
+                return handed.open()
 
 
 def _guards(max_pixels: int) -> dict[str, str]:
@@ -105,13 +113,23 @@ def _guards(max_pixels: int) -> dict[str, str]:
     return {"max_pixels": str(2 * max_pixels + 2**16)}
 
 
-def _open(file: io.BufferedIOBase, av_format: str, options: dict[str, str]) -> InputContainer:
+def _open(file: BinaryIO, av_format: str, options: dict[str, str]) -> InputContainer:
     try:
         return av.open(file, "r", format=av_format, options=options, io_open=_refuse_to_open, metadata_errors="replace")
     except (FFmpegError, ValueError) as error:  # ValueError: PyAV's own, of a stream that breaks its expectations
+        _refuse_if_out_of_memory(error)
         raise UnreadableClip(
             "The clip is damaged or cut off: it begins like a clip and could not be opened. Please export or copy it again.",
             log_detail=str(error),
+        ) from error
+
+
+def _refuse_if_out_of_memory(error: Exception) -> None:
+    """A frame that there was no memory for is not damaged, and must not be left out of the answer like one. Raises: UnreadableClip."""
+    if isinstance(error, MemoryError):
+        raise UnreadableClip(
+            "Decoding the clip takes more memory than there is for one clip. It is damaged, or its frames are too large or too many. "
+            "Please export it again, at a smaller size."
         ) from error
 
 
@@ -176,8 +194,8 @@ def _packets(opened: InputContainer, stream: VideoStream) -> Iterator["Packet[Vi
     """Up to the end, or to where the container breaks off."""
     try:
         yield from opened.demux(stream)
-    except FFmpegError:
-        return
+    except FFmpegError as error:
+        _refuse_if_out_of_memory(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +291,8 @@ def decode_jpeg(coded: bytes, max_pixels: int) -> NDArray[Any] | None:
     try:
         frames = [*decoder.decode(Packet(coded)), *decoder.decode(None)]
         return None if len(frames) != 1 or frames[0].is_corrupt else _components(frames[0])
-    except (FFmpegError, ValueError):  # ValueError: PyAV's own, of pixels in a format it has no array for
+    except (FFmpegError, ValueError) as error:  # ValueError: PyAV's own, of pixels in a format it has no array for
+        _refuse_if_out_of_memory(error)
         return None
 
 

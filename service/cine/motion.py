@@ -31,6 +31,8 @@ WALL_GAP_PX = 4
 LUNG_GAP_PX = 4
 MIN_TRACKING = 0.5
 """Below this NCC a shift is a guess (0.85 loses half of the sliding lungs, which decorrelate as they slide)."""
+MIN_WALL_TRACKING = 0.3
+"""The same where only the wall is asked about, and the median of its columns is taken."""
 NEIGHBOUR_PX = (45, 100)
 """How far off the wall lies that a column's wall is compared with: nearer blocks overlap, farther ones bend otherwise."""
 
@@ -79,6 +81,13 @@ def past_neighbours(shifts: Shifts, centres: NDArray[np.int64]) -> FloatArray:
     total = np.where(tracked, shifts.along_px, 0).astype(np.float32) @ beside
     mean: FloatArray = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
     return np.where(tracked, shifts.along_px - mean, np.nan).astype(np.float32)
+
+
+def wall_motion_px(motions: list[Motion]) -> float:
+    """RMS shift of the clip's chest wall within `LAG_S`, of the median column of each pair; NaN where it was never followed."""
+    along = [np.where(m.wall.tracking > MIN_WALL_TRACKING, m.wall.along_px, np.nan) for m in motions]
+    moved = [float(np.nanmedian(row)) for shifts in along for row in shifts if np.isfinite(row).any()]
+    return float(np.sqrt(np.mean(np.square(moved)))) if moved else float("nan")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from service.cine.clip import Clip, ClipInfo
 from service.cine.locate import Located
-from service.cine.motion import Motion
+from service.cine.motion import Motion, wall_motion_px
 from service.cine.overview import Overview
 from service.cine.spec import InputSpec
 from service.cine.survey import COLOUR_STEP, SurveyedClip
@@ -51,7 +51,7 @@ def _frozen(info: ClipInfo, overview: Overview) -> Reason | None:
 
 def _slow(info: ClipInfo) -> Reason | None:
     distinct = int((~info.is_duplicate).sum())
-    rate = distinct / info.duration_s if info.duration_s > 0 else 0.0
+    rate = info.distinct_fps
     if info.num_frames < 2 or distinct < 2 or rate >= MIN_FRAMES_PER_SECOND:
         return None
     return Reason(
@@ -116,7 +116,6 @@ def judge_motion(motions: list[Motion], num_lung: int) -> tuple[Reason, ...]:
 
     The first `num_lung` columns have lung below; the others are wall only.
     """
-    wall = np.concatenate([np.where(m.wall.tracking > 0.3, m.wall.along_px, np.nan) for m in motions])
     tracked = np.concatenate([np.isfinite(m.relative_px[:, :num_lung]) for m in motions])
     reasons = []
     if float(tracked.mean()) < MIN_TRACKED_SHARE:
@@ -125,14 +124,9 @@ def judge_motion(motions: list[Motion], num_lung: int) -> tuple[Reason, ...]:
                 ReasonCode.TRACKING_LOST, "Wall and lung could not be followed from frame to frame. Hold the probe still and record again."
             )
         )
-    followed = wall[np.isfinite(wall).any(axis=1)]
-    if len(followed) and _rms(np.nanmedian(followed, axis=1)) > MOVING_WALL_PX:
+    if wall_motion_px(motions) > MOVING_WALL_PX:
         reasons.append(Reason(ReasonCode.PROBE_MOVING, "The probe moves over the chest. Hold it still and record at least one breath."))
     return tuple(reasons)
-
-
-def _rms(values: NDArray[np.float32]) -> float:
-    return float(np.sqrt(np.nanmean(values**2)))
 
 
 def judge(located: Located, motions: list[Motion], reasons: tuple[Reason, ...]) -> Quality:

@@ -103,6 +103,10 @@ class Source(Protocol):
         ...
 
 
+_SAME_TIME_S = 1e-6
+"""Stamps this close are equal: a file's stamp and a sum of intervals differ in their last bits."""
+
+
 @dataclass(slots=True)
 class Clock:
     """Makes times that start at 0 and strictly increase out of a file's time stamps.
@@ -133,7 +137,7 @@ class Clock:
         if self._origin_s is None or stamp_s - self._origin_s < self.times_s[-1] - 1.0:
             self._origin_s = stamp_s - expected_s
         time_s = stamp_s - self._origin_s
-        if time_s > self.times_s[-1]:
+        if time_s > self.times_s[-1] + _SAME_TIME_S:
             return time_s
         self.num_repaired += 1
         return expected_s
@@ -242,15 +246,17 @@ class _Tally:
     def add(self, picture: Picture | Damaged) -> None:
         if isinstance(picture, Damaged):
             self.num_damaged += 1
+            self._check_work()
             return
+        self.num_pixels += picture.size[0] * picture.size[1]
         if self.before is None:
             check_size(*picture.size, self.limits)
             self._expect(*picture.size)
             self.first_colours = _frozen(picture.rgb()[::COLOUR_STEP, ::COLOUR_STEP].copy())
         elif picture.size != self.before.shape[::-1]:
             self.num_resized += 1
+            self._check_work()
             return
-        self.num_pixels += picture.size[0] * picture.size[1]
         self._check_length(self.clock.show(picture.time_s))
         frame = _frozen(picture.grey())
         self.shown_s = picture.shown_s
@@ -271,7 +277,11 @@ class _Tally:
     def _check_length(self, time_s: float) -> None:
         if time_s > self.limits.max_seconds:
             raise too_long(self.limits)
-        if len(self.clock.times_s) > self.limits.max_frames:
+        self._check_work()
+
+    def _check_work(self) -> None:
+        """Frames that are left out have been decoded as well: a file can be made of nothing else."""
+        if len(self.clock.times_s) + self.num_resized + self.num_damaged > self.limits.max_frames:
             raise ClipTooLong(f"The clip has more than {self.limits.max_frames} frames, the most that can be read in one clip.")
         if self.num_pixels > self.limits.max_pixels_in_all:
             raise ClipTooLong(

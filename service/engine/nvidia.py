@@ -13,6 +13,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from service.machine import Memory
+
 TENSORRT_MAJOR = 10
 """ONNX Runtime 1.31 is linked against `libnvinfer.so.10`."""
 UNKNOWN = "unknown"
@@ -93,3 +95,26 @@ def preload_tensorrt() -> None:
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         for name in ("nvinfer", "nvinfer_plugin", "nvonnxparser"):
             library(str(Path(folder) / f"lib{name}.so.{TENSORRT_MAJOR}"))
+
+
+class _NvmlMemory(ctypes.Structure):
+    """`nvmlMemory_t`."""
+
+    _fields_ = (("total", ctypes.c_ulonglong), ("free", ctypes.c_ulonglong), ("used", ctypes.c_ulonglong))
+
+
+def gpu_memory(gpu: int) -> Memory | None:
+    """As the driver's management library counts it, over all processes; None without one. Opens no context on the GPU.
+
+    The GPU is told by its address on the bus: the library counts all GPUs of the machine, CUDA only those it may see.
+    """
+    driver, device = _device(gpu)
+    management, handle, found = library("libnvidia-ml.so.1"), ctypes.c_void_p(), _NvmlMemory()
+    address = ctypes.create_string_buffer(32)
+    if driver is None or management is None or driver.cuDeviceGetPCIBusId(address, len(address), device) or management.nvmlInit_v2():
+        return None
+    if management.nvmlDeviceGetHandleByPciBusId_v2(address, ctypes.byref(handle)):
+        return None
+    if management.nvmlDeviceGetMemoryInfo(handle, ctypes.byref(found)):
+        return None
+    return Memory(found.total, found.free)

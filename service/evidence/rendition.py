@@ -7,24 +7,41 @@ Browsers play neither AVI nor MPEG nor DICOM, and are led to a frame of a film o
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from service.cine.ahead import ahead
 from service.cine.clip import Clip
+from service.evidence.outside import echoes_only
+from service.evidence.overlay import Annotator
+from service.findings import Analysis
 
 QUALITY = 90
 """Speckle keeps its grain; at 95 a frame takes two fifths more bytes."""
 FRAMES_AHEAD = 4
 """Decoded while another is encoded."""
 
-_SETTINGS = (cv2.IMWRITE_JPEG_QUALITY, QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+_AS_IT_IS = (cv2.IMWRITE_JPEG_QUALITY, QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 """Colours at full resolution, for a tenth more bytes: a scanner's marks and Doppler's edges are a pixel wide."""
+_DRAWN_ON = (cv2.IMWRITE_JPEG_QUALITY, QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422)
+"""As archives' viewers know best; 4:2:0 smears thin coloured outlines upwards and downwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What is drawn on the frames: an answer, as in the annotated clip."""
+
+    analysis: Analysis
+    show_outside_region: bool
+    """False: what lies outside the echoes is black."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +81,30 @@ class Rendition:
             raise ValueError("This is no index of a rendition.") from error
 
 
-def render(clip: Clip, out: Path, tell: Callable[[float], object] = lambda share: None) -> Rendition:
-    """Write every frame of the clip into a file, in its own size and colours; gives where each of them lies.
+def render(
+    clip: Clip, out: Path | BinaryIO, tell: Callable[[float], object] = lambda share: None, *, marks: Marks | None = None
+) -> Rendition:
+    """Write every frame of the clip into a file, in its own size and colours, or with marks drawn on it; gives where each of them lies.
 
     `tell` hears the share that is done (0..1) after each frame; what it raises ends it, and the file then stays as it is.
     Frames are held one at a time. The same clip makes the same bytes. Raises: RequestError when it can no longer be decoded.
     """
     info, offsets = clip.info, [0]
-    with out.open("wb") as file:
-        for frame in ahead(clip.rgb_frames(), FRAMES_AHEAD):
-            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), _SETTINGS)
+    (width, height), pictures = _as_it_is(clip) if marks is None else _drawn_on(clip, marks)
+    coding = _AS_IT_IS if marks is None else _DRAWN_ON
+    with out.open("wb") if isinstance(out, Path) else nullcontext(out) as file:
+        for picture in ahead(pictures, FRAMES_AHEAD):
+            _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), coding)
             offsets.append(offsets[-1] + file.write(jpeg.data))
             tell((len(offsets) - 1) / info.num_frames)
-    return Rendition(info.width, info.height, info.duration_s, tuple(info.times_s.tolist()), tuple(offsets))
+    return Rendition(width, height, info.duration_s, tuple(info.times_s.tolist()), tuple(offsets))
+
+
+def _as_it_is(clip: Clip) -> tuple[tuple[int, int], Iterator[NDArray[np.uint8]]]:
+    return (clip.info.width, clip.info.height), clip.rgb_frames()
+
+
+def _drawn_on(clip: Clip, marks: Marks) -> tuple[tuple[int, int], Iterator[NDArray[np.uint8]]]:
+    shown = clip if marks.show_outside_region else echoes_only(clip, marks.analysis)
+    annotator = Annotator(shown, marks.analysis)
+    return (annotator.layout.canvas_width, annotator.layout.canvas_height), annotator.draw_all(shown)

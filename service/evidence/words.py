@@ -52,7 +52,7 @@ def probability_line(sliding: LungSliding) -> str:
     """The number and its interval, with what it is the probability of; "" when nothing could be assessed."""
     if sliding.probability is None:
         return ""
-    return f"Probability of sliding {sliding.probability:.2f}" + (f" (95 %: {_interval(sliding)})" if sliding.interval else "")
+    return f"Probability of sliding {_share(sliding.probability)}" + (f" (95 %: {_interval(sliding)})" if sliding.interval else "")
 
 
 def one_line(analysis: Analysis) -> str:
@@ -63,7 +63,7 @@ def one_line(analysis: Analysis) -> str:
     sliding = analysis.lung_sliding
     if sliding.probability is None:
         return headline(analysis)
-    number = f"{sliding.probability:.2f}" + (f", {_interval(sliding)}" if sliding.interval else "")
+    number = _share(sliding.probability) + (f", {_interval(sliding)}" if sliding.interval else "")
     what = "" if sliding.verdict is Verdict.PRESENT else "probability of sliding "
     return f"{headline(analysis)} ({what}{number})"
 
@@ -109,4 +109,9 @@ def _first_reason(quality: Quality, otherwise: str) -> str:
 
 def _interval(sliding: LungSliding) -> str:
     low, high = sliding.interval or (0.0, 1.0)
-    return f"{low:.2f}-{high:.2f}"
+    return f"{_share(low)}-{_share(high)}"
+
+
+def _share(probability: float) -> str:
+    """Never 0.00 or 1.00: nothing that is read off a clip is certain."""
+    return f"{min(max(probability, 0.01), 0.99):.2f}"

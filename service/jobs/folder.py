@@ -1,5 +1,6 @@
 """The files of one job. Whatever lies there under its own name is whole and on the disk: power may fail at any moment."""
 
+import fcntl
 import json
 import os
 import secrets
@@ -48,12 +49,12 @@ class JobFolder:
         return self.write(name, json.dumps(fields, ensure_ascii=False).encode())
 
     def read_json(self, name: str) -> dict[str, Any] | None:
-        """None when there is no such file."""
+        """None when there is no such file, or it is damaged and holds no JSON object."""
         try:
-            fields: dict[str, Any] = json.loads((self.path / name).read_bytes())
-        except FileNotFoundError:
+            fields = json.loads((self.path / name).read_bytes())
+        except (FileNotFoundError, ValueError):
             return None
-        return fields
+        return fields if isinstance(fields, dict) else None
 
     def empty(self, keep: Collection[str]) -> None:
         """Remove all files but these."""
@@ -91,13 +92,28 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a file that is only ever added to, readable by the service alone. On the disk when this returns."""
+    """Add a line to a file that is only ever added to, readable by the service alone. On the disk when this returns.
+
+    All of it or nothing: half a line would spoil the next one as well. Raises: OSError.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(descriptor, f"{line}\n".encode())
-        os.fsync(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # of all that are added, so that nobody's line is cut off with half of another's
+        size = os.fstat(descriptor).st_size
+        try:
+            _write_all(descriptor, f"{line}\n".encode())
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
     finally:
         os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """A disk that has room for half of it takes that half and says nothing before the next write."""
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def flush_to_disk(path: Path) -> None:

@@ -3,13 +3,16 @@
 Written and read from any process; `workers` does the work that stands in it.
 """
 
+import sqlite3
 from collections.abc import Callable, Collection, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from service.disk import is_full, no_room
 from service.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
@@ -63,16 +66,43 @@ def ledger_url(database_url: str | None, data_dir: Path) -> str:
     return database_url or f"sqlite:///{data_dir / 'ledger.sqlite'}"
 
 
+def require_sound(url: str) -> None:
+    """Look through a SQLite file before anything is written to it. Raises: LedgerUnavailable when it is damaged."""
+    path = Path(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///") or not path.exists() or path.stat().st_size == 0:
+        return
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            found = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
+    except sqlite3.OperationalError as error:  # busy, or may not be written: told when it is used
+        found = ["ok"] if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT else [str(error)]
+    except sqlite3.DatabaseError as error:
+        found = [str(error)]
+    if found != ["ok"]:
+        raise LedgerUnavailable(
+            "The list of jobs is damaged. Nothing was changed; `seashore doctor` says what can be done.", log_detail=found[0]
+        )
+
+
 class Ledger:
-    """Every method blocks and may be called from several threads and processes at once. Raises: LedgerUnavailable."""
+    """Every method blocks and may be called from several threads and processes at once. Raises: LedgerUnavailable, NoRoom."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._open: DBOSClient | None = None
+        self._damage: LedgerUnavailable | None = None
 
     @property
     def url(self) -> str:
         return self._url
+
+    def require_sound(self) -> None:
+        """Once it is found to be damaged, nothing is asked of it any more, nor written. Raises: LedgerUnavailable."""
+        try:
+            require_sound(self._url)
+        except LedgerUnavailable as damage:
+            self._damage = damage
+            raise
 
     def enqueue(self, queue: str, work: str, id: str, arguments: Json) -> None:
         """Written down for good when this returns. Work whose id is known already is not taken on twice."""
@@ -128,9 +158,13 @@ class Ledger:
         """The one place where the library's and the database's own errors end."""
         from sqlalchemy.exc import SQLAlchemyError
 
+        if self._damage is not None:
+            raise self._damage.anew()
         try:
             return question(self._client())
         except (SQLAlchemyError, OSError) as error:
+            if is_full(error) or getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise no_room() from None
             raise LedgerUnavailable("The list of jobs cannot be written or read just now.", log_detail=type(error).__name__) from None
 
     def _client(self) -> "DBOSClient":

@@ -4,23 +4,27 @@ import hashlib
 import hmac
 import json
 import logging
-import os
-import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from service.disk import needing_room
 from service.engine.turn import Lane
-from service.errors import UnknownJob
-from service.jobs.folder import JobFolder, make_folder, write_whole
+from service.errors import NoRoom, UnknownJob
+from service.findings import Analysis
+from service.jobs.clock import CautiousClock
+from service.jobs.feedback import Feedback, forget_clip, keep_clip, keep_feedback
+from service.jobs.folder import JobFolder, make_folder
 from service.jobs.ledger import Entry, Ledger, State, ledger_url
 from service.jobs.reading import Asked, ProgressBoard, is_our_fault, read_job
+from service.jobs.rendition import while_there
+from service.jobs.secret import deployment_secret
 from service.jobs.workers import Workers, step
-from service.options import quoted
+from service.options import quoted, region_text
 from service.reader import Reader
 from service.settings import Settings
 from service.shelf import ModelEntry
@@ -38,6 +42,16 @@ ORPHAN_S = 24 * 3600.0
 """A folder without an entry is what a sender began and did not finish; nothing under way is older."""
 LOCAL = "local"
 """Whose jobs they are while the service has no keys: everybody's who reaches it."""
+NOBODY = ""
+"""Whose those of the PACS are, and those of a predecessor of this service."""
+
+Belongs = Callable[[str], bool]
+"""Whether whoever asks may see what is this owner's."""
+
+
+def to_anybody(owner: str) -> bool:
+    """For the service's own use."""
+    return True
 
 
 class JobOffice:
@@ -50,8 +64,9 @@ class JobOffice:
         self.board = board
 
     @classmethod
-    def furnish(cls, settings: Settings, reader: Reader) -> "JobOffice":
-        return cls(settings, reader, Ledger(ledger_url(settings.database_url, settings.data_dir)), ProgressBoard())
+    def furnish(cls, settings: Settings, reader: Reader, on_read: Callable[[Analysis], None] = lambda analysis: None) -> "JobOffice":
+        """`on_read` hears of every answer of a job."""
+        return cls(settings, reader, Ledger(ledger_url(settings.database_url, settings.data_dir)), ProgressBoard(on_read))
 
     @property
     def data_dir(self) -> Path:
@@ -70,6 +85,7 @@ class JobOffice:
     def prepare(self) -> None:
         make_folder(self.incoming)
         make_folder(self._settings.data_dir / "jobs")
+        deployment_secret(self._settings.data_dir)  # while there is room: who signs in on a full disk needs it, too
 
     def folder(self, job: str) -> JobFolder:
         return JobFolder(self._settings.data_dir / "jobs" / job)
@@ -80,19 +96,9 @@ class JobOffice:
 
     @cached_property
     def _secret(self) -> bytes:
-        path = self._settings.data_dir / "secret"
-        make_folder(path.parent)
-        if not path.exists():
-            draft = write_whole(path.with_name(f"secret.{secrets.token_hex(8)}"), lambda part: part.write_bytes(secrets.token_bytes(32)))
-            draft.chmod(0o600)
-            try:
-                os.link(draft, path)  # fails where another process was quicker: its secret counts
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
-        return path.read_bytes()
+        return deployment_secret(self._settings.data_dir)
 
+    @needing_room()
     def hand_in(
         self, arrived: Path, sha256: str, entry: ModelEntry, asked: Asked, owner: str = LOCAL, *, is_awaited: bool = False
     ) -> Entry:
@@ -100,7 +106,7 @@ class JobOffice:
 
         `is_awaited`: somebody looks on, so it goes before the jobs for which nobody does.
 
-        Raises: LedgerUnavailable.
+        Raises: LedgerUnavailable, NoRoom.
         """
         job = self.job_id(READ_CLIP, owner, sha256, asked.to_json(), self._reader.digest(entry))
         known = self.ledger.find(job)
@@ -111,32 +117,65 @@ class JobOffice:
             self.ledger.forget([job])
         self.folder(job).keep_clip(arrived)
         queue, lane = (AWAITED_QUEUE, Lane.INTERACTIVE) if is_awaited else (CLIPS_QUEUE, Lane.BACKGROUND)
-        self.ledger.enqueue(queue, READ_CLIP, job, {"job": job, "asked": asked.to_json(), "lane": lane.value})
-        return self.find(job)
+        self.ledger.enqueue(queue, READ_CLIP, job, {"job": job, "asked": asked.to_json(), "lane": lane.value, "owner": owner})
+        return self.find(job, to_anybody)
 
-    def find(self, job: str) -> Entry:
-        """Raises: UnknownJob, LedgerUnavailable."""
+    def read_again(self, entry: Entry) -> bool:
+        """Have a job's clip read once more, its kept answer being damaged. False where the clip is gone, or it is not ours to read."""
+        if entry.work != READ_CLIP or not self.folder(entry.id).clip.exists():
+            return False
+        self.ledger.forget([entry.id])
+        self.ledger.enqueue(AWAITED_QUEUE, READ_CLIP, entry.id, {**entry.arguments, "lane": Lane.INTERACTIVE.value})
+        return True
+
+    def find(self, job: str, belongs: Belongs) -> Entry:
+        """A job whose owner `belongs` takes; that of another is as unknown as none. Raises: UnknownJob, LedgerUnavailable."""
         entry = self.ledger.find(job) if _is_id(job) else None
-        if entry is None:
+        if entry is None or not belongs(entry.arguments.get("owner", NOBODY)):
             raise UnknownJob(f"There is no job {quoted(job)}. It may have been deleted, or its time is over.")
         return entry
 
-    def discard(self, job: str) -> None:
-        """Stop it where it stands and remove all that was kept of it. Raises: UnknownJob, LedgerUnavailable."""
-        entry = self.find(job)
-        if entry.state in (State.QUEUED, State.RUNNING):
-            self.ledger.cancel(job)
-            self.board.give_up(job)
-        self.ledger.forget([job])
+    @needing_room()
+    def hear(self, job: str, asked: Asked, analysis: Analysis, feedback: Feedback) -> None:
+        """Write down what a clinician says of a job's answer. Raises: BadOption, UnknownJob."""
+        folder = self.folder(job)
+        with while_there(folder):
+            keep_feedback(self.data_dir, job, folder.clip, analysis, region_text(asked.options.region), feedback)
+            if self._settings.keep_feedback_clips:
+                keep_clip(self.data_dir, job, folder.clip)
+
+    def discard(self, job: str, belongs: Belongs) -> None:
+        """Stop it where it stands and remove all that was kept of it, but what was said of its answer.
+
+        A clip that was kept longer than its job goes as well; whose it was is then no longer known, so only who may see everything
+        can have it removed. Raises: UnknownJob, LedgerUnavailable; NoRoom, when its files are gone and that could not be written down.
+        """
+        is_forgotten = _is_id(job) and self.ledger.find(job) is None
+        if is_forgotten and belongs(NOBODY) and forget_clip(self.data_dir, job):
+            return
+        entry = self.find(job, belongs)
+        forget_clip(self.data_dir, job)
+        try:
+            self._forget(entry)
+        except NoRoom:  # to write that down; the job's own files may be what takes it
+            self.folder(job).remove()
+            self._forget(entry)
         self.folder(job).remove()
+
+    def _forget(self, entry: Entry) -> None:
+        """Nothing more is done for it. Raises: LedgerUnavailable, NoRoom."""
+        if entry.state in (State.QUEUED, State.RUNNING):
+            self.ledger.cancel(entry.id)
+            self.board.give_up(entry.id)
+        self.ledger.forget([entry.id])
 
     def offer_work(self, workers: Workers) -> None:
         workers.offer(READ_CLIP, self._read_clip)
         workers.listen(CLIPS_QUEUE, at_once=self._settings.max_background)
         workers.listen(AWAITED_QUEUE, at_once=self._settings.max_concurrent, look_every_s=AWAITED_LOOK_EVERY_S)
 
-    def _read_clip(self, job: str, asked: dict[str, Any], lane: int = Lane.BACKGROUND) -> dict[str, Any]:
-        """Jobs of a predecessor of this service say no lane."""
+    def _read_clip(self, job: str, asked: dict[str, Any], lane: int = Lane.BACKGROUND, owner: str = NOBODY) -> dict[str, Any]:
+        """Jobs of a predecessor of this service say no lane and no owner."""
         return step("read", lambda: read_job(self._reader, job, self.folder(job), Asked.from_json(asked), self.board, Lane(lane)))
 
     def sweep(self, now: datetime) -> int:
@@ -162,6 +201,7 @@ class Sweeper:
 
     def __init__(self, *offices: Any) -> None:
         self._offices = offices
+        self._clock = CautiousClock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -176,11 +216,10 @@ class Sweeper:
             for office in self._offices:
                 self._sweep(office)
 
-    @staticmethod
-    def _sweep(office: Any) -> None:
+    def _sweep(self, office: Any) -> None:
         """Whatever comes of it, the next one is due."""
         try:
-            office.sweep(datetime.now(UTC))
+            office.sweep(self._clock.now())
         except Exception as error:
             log.error("not swept: %s", describe_bug(error))
 

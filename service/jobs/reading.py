@@ -2,21 +2,25 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from service.disk import needing_room
 from service.engine.turn import Lane
-from service.errors import OperatorError, SeashoreError
+from service.errors import BadBundle, OperatorError, SeashoreError, UnknownModel
 from service.findings import Analysis
 from service.jobs.folder import ANALYSIS, JobFolder
 from service.jobs.ledger import Entry, State
-from service.options import parse_options
+from service.options import parse_options, region_text
 from service.pipeline import Options, Progress
 from service.reader import Reader, open_timed
 from service.record import analysis_from_json, analysis_to_json
+from service.shelf import ModelEntry
 from service.telemetry import describe_bug
+from service.tracing import reading_span
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +37,11 @@ class Asked:
     options: Options
 
     def to_json(self) -> dict[str, Any]:
-        region = self.options.region
         return {
             "model": self.model,
             "saliency": self.options.saliency.value,
             "rows": self.options.rows.value,
-            "region": None if region is None else " ".join(f"{x},{y}" for x, y in region),
+            "region": region_text(self.options.region) or None,
             "mm_per_px": None if self.options.mm_per_px is None else repr(self.options.mm_per_px),
         }
 
@@ -55,7 +58,9 @@ class Cancelled(Exception):
 class ProgressBoard:
     """How far the readings of this process are, and which of them nobody wants any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_read: Callable[[Analysis], None] = lambda analysis: None) -> None:
+        """`on_read` hears of every answer."""
+        self.on_read = on_read
         self._lock = threading.Lock()
         self._progress: dict[str, tuple[float, str]] = {}
         self._given_up: set[str] = set()
@@ -92,13 +97,18 @@ def read_job(
 ) -> dict[str, Any]:
     """Read the clip in a job's folder and keep the analysis beside it. Done again, it does the same.
 
-    Gives {"outcome": "read", "verdict": ...}, or "refused" or "failed" with a problem's "code" and "detail". Raises: Cancelled.
+    Gives {"outcome": "read", "verdict": ...}, or "refused" or "failed" with a problem's "code" and "detail". Raises: Cancelled; an
+    OperatorError that passes by itself, as of an engine that is being started again or a full disk: whoever calls waits for that.
     """
     try:
         board.note(job, 0.0, "decode")
         analysis = _read(reader, job, folder.clip, asked, board, lane)
-        folder.write_json(ANALYSIS, analysis_to_json(analysis))
+        with needing_room():
+            folder.write_json(ANALYSIS, analysis_to_json(analysis))
+        board.on_read(analysis)
     except SeashoreError as error:
+        if isinstance(error, OperatorError) and error.retry_after_s is not None:
+            raise
         if isinstance(error, OperatorError):
             log.error("job %s: %s: %s %s", job, error.code, error, error.log_detail)
         outcome = FAILED if isinstance(error, OperatorError) else REFUSED
@@ -115,10 +125,20 @@ def read_job(
 
 def _read(reader: Reader, job: str, clip_path: Path, asked: Asked, board: ProgressBoard, lane: Lane) -> Analysis:
     clip, decode_ms = open_timed(reader, clip_path, unhurried=True)
-    entry = reader.find(asked.model)
+    entry = _find(reader, asked.model)
     note: Progress = partial(board.note, job)
-    analysis, _ = reader.read(clip, entry, asked.options, note, decode_ms=decode_ms, lane=lane)
+    with reading_span() as told:
+        analysis, _ = reader.read(clip, entry, asked.options, note, decode_ms=decode_ms, lane=lane)
+        told.append(analysis.timings)
     return replace(analysis, id=job)
+
+
+def _find(reader: Reader, model: str) -> ModelEntry:
+    """Raises: BadBundle. It was there when the clip was taken, so whoever took it away can mend that, and the clip's sender cannot."""
+    try:
+        return reader.find(model)
+    except UnknownModel as gone:
+        raise BadBundle(f"This clip waited for the model {model}, which has left the store. Lay it in again.") from gone
 
 
 def is_our_fault(entry: Entry) -> bool:
@@ -127,9 +147,10 @@ def is_our_fault(entry: Entry) -> bool:
 
 
 def kept_analysis(folder: JobFolder) -> Analysis | None:
-    """None when there is none, or a predecessor wrote it in another format."""
+    """None when there is none, it is damaged or another job's, or a predecessor wrote it in another format."""
     fields = folder.read_json(ANALYSIS)
     try:
-        return None if fields is None else analysis_from_json(fields)
-    except ValueError:
+        analysis = None if fields is None else analysis_from_json(fields)
+    except Exception:  # cattrs raises groups of whatever it met
         return None
+    return analysis if analysis is not None and analysis.id == folder.path.name else None

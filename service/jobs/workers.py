@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from service.errors import LedgerUnavailable, OperatorError
 from service.jobs.ledger import APPLICATION, WORK_VERSION, Json
+from service.logs import about
 from service.telemetry import describe_bug
+from service.tracing import span
 
 if TYPE_CHECKING:
     from dbos import DBOS, DBOSConfig
@@ -40,6 +42,11 @@ class WorkFailed(Exception):
 class _NotJustNow(WorkFailed):
     """The disk or the database would not let it be done. That may pass."""
 
+    def __init__(self, where: str, retry_after_s: float | None = None) -> None:
+        super().__init__(where)
+        self.retry_after_s = retry_after_s
+        """Known where it is everybody's trouble, and does pass: that is waited for as long as it takes."""
+
 
 class _Stopped(BaseException):
     """Whatever work raises while its process stops. DBOS writes down no BaseException, so the work goes on at the next start."""
@@ -64,11 +71,13 @@ class Workers:
         """Do work of this name by `work(**arguments)`. After so many deaths of the process under it, it has failed."""
 
         def do(**arguments: Any) -> Json:  # DBOS marks what it is given, and a method cannot be marked
-            try:
-                return _without_its_words(work, **arguments)
-            except WorkFailed as failure:
-                log.error("%s failed: %s", name, failure)
-                raise
+            of = {known: arguments[known] for known in ("job", "owner") if arguments.get(known)}
+            with about(**of), span(name, **of):
+                try:
+                    return _without_its_words(work, **arguments)
+                except WorkFailed as failure:
+                    log.error("%s failed: %s", name, failure)
+                    raise
 
         self._offers.append((name, do, max_deaths))
 
@@ -125,7 +134,8 @@ class Workers:
 def step(name: str, do: Callable[..., Value], *arguments: Any) -> Value:
     """Inside work: do this once. Its result, of JSON values, is written down before anything after it happens.
 
-    What the disk or the database cannot do just now is tried again, for PATIENCE_S: work that raises has failed for good.
+    What the disk or the database cannot do just now is tried again, for PATIENCE_S: work that raises has failed for good. An engine
+    that is being started again and a full disk are waited for as long as it takes: no other work would fare better.
     """
     from dbos import DBOS
 
@@ -133,14 +143,17 @@ def step(name: str, do: Callable[..., Value], *arguments: Any) -> Value:
 
 
 def _patiently(name: str, do: Callable[..., Value], *arguments: Any) -> Value:
-    for wait_s in PATIENCE_S:
+    waits_s = iter(PATIENCE_S)
+    while True:
         try:
             return _without_its_words(do, *arguments)
         except _NotJustNow as error:
+            wait_s = error.retry_after_s or next(waits_s, None)
+            if wait_s is None:
+                raise
             log.error("step '%s' cannot be done just now and is tried again in %g s: %s", name, wait_s, error)
         if _stopping.wait(wait_s):
             raise _Stopped
-    return _without_its_words(do, *arguments)
 
 
 def _without_its_words(do: Callable[..., Value], *arguments: Any, **named: Any) -> Value:
@@ -153,7 +166,9 @@ def _without_its_words(do: Callable[..., Value], *arguments: Any, **named: Any) 
         if _stopping.is_set():
             raise _Stopped from None
         may_pass = isinstance(bug, (OperatorError, OSError)) and not isinstance(bug, FileNotFoundError)
-        raise (_NotJustNow if may_pass else WorkFailed)(describe_bug(bug)) from None
+        if may_pass:
+            raise _NotJustNow(describe_bug(bug), getattr(bug, "retry_after_s", None)) from None
+        raise WorkFailed(describe_bug(bug)) from None
 
 
 def step_again(name: str, do: Callable[..., Value], *arguments: Any, until: Callable[[Value], bool], waits_s: Sequence[float]) -> Value:

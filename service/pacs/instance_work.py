@@ -88,7 +88,7 @@ class InstanceWork:
         when = datetime.fromisoformat(written_at)
         paths = write_results(
             folder.clip,
-            clip,
+            lambda out, marks: self._reader.render(clip, out, marks=marks),
             analysis,
             wanted,
             folder.path,

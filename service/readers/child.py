@@ -1,5 +1,6 @@
 """The reader process: `python -m service.readers.child DESCRIPTOR`. Does what it is ordered to, one clip after the other."""
 
+import errno
 import itertools
 import os
 import queue
@@ -7,25 +8,36 @@ import signal
 import socket
 import sys
 import threading
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, BinaryIO, Self
+
+import cv2
 
 from service.bundle import read_bundle
 from service.cine.clip import Clip
+from service.cine.handed import HandedFile
+from service.disk import is_full
 from service.engine.base import Grey, Task
 from service.engine.turn import Answer, Lane, nothing_asked
 from service.errors import EngineFailed, SeashoreError
 from service.model import LoadedModel
-from service.reader import ClipReader, open_timed
+from service.reader import JOB_PIXELS_A_SECOND, ClipReader
 from service.readers.wire import Wire
 from service.readers.words import (
     ASKED,
     BROKEN,
     DONE,
+    MEMORY,
+    OUTPUT,
     READY,
     REFUSED,
+    ROOM,
+    SPENT,
     TOLD,
     Annotate,
     Answered,
@@ -40,8 +52,11 @@ from service.readers.words import (
     say,
 )
 from service.record import analysis_to_json
+from service.sandbox.cage import Cage, enter_cage
 from service.settings import Settings
 from service.telemetry import describe_bug
+
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class ServiceDevice:
@@ -93,67 +108,83 @@ class _Dropped(Exception):
 class Desk:
     """Where orders are done. One thread does them; another hears answers and whether they are still wanted."""
 
-    def __init__(self, wire: Wire, settings: Settings) -> None:
+    def __init__(self, wire: Wire, settings: Settings, gaps: Sequence[str]) -> None:
+        """`gaps`: what its cage leaves open."""
         self._wire = wire
+        self._gaps = gaps
         self._device = ServiceDevice(wire)
         self._reader = ClipReader(settings, self._load)
-        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[tuple[Order, list[int]]] = queue.SimpleQueue()
         self._dropped = threading.Event()
         self._last_told: tuple[float, str] | None = None
 
     def serve(self) -> None:
         """Until the service has hung up."""
         threading.Thread(target=self._work, name="reading", daemon=True).start()
-        say(self._wire, READY)
+        say(self._wire, READY, {"gaps": list(self._gaps)})
         while True:
-            match obey(self._wire):
+            said, files = obey(self._wire)
+            match said:
                 case Answered() as answered:
                     self._device.settle(answered)
                 case Drop():
                     self._dropped.set()
                 case order:
                     self._dropped.clear()
-                    self._orders.put(order)
+                    self._orders.put((order, files))
 
     def _work(self) -> None:
         while True:
-            order = self._orders.get()
+            order, files = self._orders.get()
             self._last_told = None
             try:
-                self._do(order)
+                self._tell(0.0, "decode")  # it has begun: what ends it from here on, the clip may have done
+                self._do(order, files)
             except _Dropped:
                 say(self._wire, DONE)
             except SeashoreError as error:
                 say(self._wire, REFUSED, {"code": error.code, "message": str(error), "log_detail": error.log_detail})
             except Exception as bug:
-                say(self._wire, BROKEN, {"where": describe_bug(bug)})
+                limit = limit_met(bug)
+                say(self._wire, BROKEN, {"where": describe_bug(bug)}) if limit is None else say(self._wire, SPENT, {"limit": limit})
             finally:
                 self._device.forget()
+                for file in files:
+                    os.close(file)
 
-    def _do(self, order: Order) -> None:
+    def _do(self, order: Order, files: list[int]) -> None:
+        clip = HandedFile(files[0])
+        if isinstance(order, Read):
+            self._read(order, clip)
+        elif isinstance(order, Mmode):
+            strip = self._reader.mmode(self._open(order.clip, clip), order.line, self._tell_in_percent)
+            say(self._wire, DONE, arrays={"strip": strip})
+        else:
+            with _emptied(files[1]) as out:
+                index = self._draw(order, self._open(order.clip, clip), out)
+            say(self._wire, DONE, index)
+
+    def _draw(self, order: Annotate | Report | Render, clip: Clip, out: BinaryIO) -> dict[str, Any] | None:
         match order:
-            case Read():
-                self._read(order)
             case Annotate():
-                self._reader.annotate(self._open(order.clip), order.analysis, order.out)
-                say(self._wire, DONE)
+                self._reader.annotate(clip, order.analysis, out)
             case Report():
-                clip, at, identity, outside = self._open(order.clip), order.analysed_at, order.identity, order.show_outside_region
-                self._reader.report(clip, order.analysis, order.out, analysed_at=at, identity=identity, show_outside_region=outside)
-                say(self._wire, DONE)
+                at, identity, outside = order.analysed_at, order.identity, order.show_outside_region
+                self._reader.report(clip, order.analysis, out, analysed_at=at, identity=identity, show_outside_region=outside)
             case Render():
-                say(self._wire, DONE, self._reader.render(self._open(order.clip), order.out, self._tell_in_percent).to_json())
-            case Mmode():
-                say(self._wire, DONE, arrays={"strip": self._reader.mmode(self._open(order.clip), order.line, self._tell_in_percent)})
+                return self._reader.render(clip, out, self._tell_in_percent, marks=order.marks).to_json()
+        return None
 
-    def _open(self, file: File) -> Clip:
-        return self._reader.open(file.path, unhurried=file.is_unhurried)
+    def _open(self, file: File, handed: HandedFile) -> Clip:
+        return self._reader.open_handed(handed, unhurried=file.is_unhurried)
 
-    def _read(self, order: Read) -> None:
+    def _read(self, order: Read, handed: HandedFile) -> None:
         self._device.device = order.device
-        if self._reader.digest(order.entry) != order.sha256:
+        if self._reader.model(order.entry).bundle.fingerprint != order.fingerprint:
             raise EngineFailed(f"The model {order.entry} has been replaced in the store. Reload the service.")
-        clip, decode_ms = open_timed(self._reader, order.clip.path, unhurried=order.clip.is_unhurried)
+        start_s = time.perf_counter()
+        clip = self._open(order.clip, handed)
+        decode_ms = (time.perf_counter() - start_s) * 1000
         analysis, arrays = self._reader.read(
             clip, order.entry, order.options, self._tell, decode_ms=decode_ms, keeps_arrays=order.keeps_arrays
         )
@@ -174,13 +205,47 @@ class Desk:
         return LoadedModel(read_bundle(folder), self._device)
 
 
+def limit_met(bug: Exception) -> str | None:
+    """Which limit of the cage, or of the disk, a library complains of; None where it is a bug."""
+    is_thread_refused = isinstance(bug, RuntimeError) and "new thread" in str(bug)  # its stack is memory
+    if isinstance(bug, MemoryError) or is_thread_refused or (isinstance(bug, cv2.error) and bug.code == cv2.Error.StsNoMem):
+        return MEMORY
+    if is_full(bug):
+        return ROOM
+    return OUTPUT if isinstance(bug, OSError) and bug.errno == errno.EFBIG else None
+
+
+@contextmanager
+def _emptied(descriptor: int) -> Iterator[BinaryIO]:
+    """A file that was handed over, to be written from its start: another reader may have begun it."""
+    with open(descriptor, "r+b", closefd=False) as file:
+        file.seek(0)
+        file.truncate()
+        yield file
+
+
+def cage_of(settings: Settings) -> Cage:
+    """A reader reads the models, this package and the files that it is handed."""
+    store = settings.model_store
+    linked = [path for depth in ("*", "*/*") for path in store.glob(depth)]  # bundles may be links to where they really lie
+    longest_s = max(settings.max_job_seconds, settings.max_seconds)
+    return Cage(
+        readable=tuple(path.resolve() for path in (PACKAGE, store, *linked)),
+        memory_bytes=settings.cage_memory_mb * 2**20,
+        output_bytes=round(longest_s * JOB_PIXELS_A_SECOND),  # a byte a pixel: three times what its JPEGs take
+    )
+
+
 def main() -> None:
     # A service that is stopped reads its clips to the end; who stops it often tells all its processes.
     for ignored in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)
     wire = Wire(socket.socket(fileno=int(sys.argv[1])))
+    cv2.getNumThreads()  # from now on it knows the container's share of cores, which the cage hides from it
     try:
-        Desk(wire, Settings.model_validate(obey(wire))).serve()
+        said, _ = obey(wire)
+        settings = Settings.model_validate(said)
+        Desk(wire, settings, enter_cage(cage_of(settings))).serve()
     except OSError:
         os._exit(0)  # the service is gone, however it ended; whatever is being read, nobody waits for it
 

@@ -6,9 +6,9 @@ which can make whoever hears it do anything, goes the other way alone.
 
 import json
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from service.engine.turn import Answer
 from service.evidence.identity import Identity
+from service.evidence.rendition import Marks
 from service.findings import Analysis, Line
 from service.pipeline import Options
 from service.readers.wire import MAX_BUFFERS, Buffer, Wire
@@ -30,9 +31,8 @@ DTYPES = ("uint8", "int32", "float32")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """The clip's file, which stays where it is until the order is done."""
+    """The clip's file, which is handed over open, as the first one: a reader can open none by itself."""
 
-    path: Path
     is_unhurried: bool
     """It may be as long as a job's."""
 
@@ -41,8 +41,8 @@ class File:
 class Read:
     clip: File
     entry: ModelEntry
-    sha256: str
-    """Of the model that will answer. A reader that finds another in the store refuses."""
+    fingerprint: str
+    """Of the bundle that will answer. A reader that finds another in the store refuses."""
     device: str
     """Where the patches will be classified."""
     options: Options
@@ -51,16 +51,16 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Annotate:
+    """What is drawn goes to the second file; as with all that draw."""
+
     clip: File
     analysis: Analysis
-    out: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     clip: File
     analysis: Analysis
-    out: Path
     analysed_at: datetime
     identity: Identity | None
     show_outside_region: bool
@@ -71,7 +71,7 @@ class Render:
     """The index comes back with `done`."""
 
     clip: File
-    out: Path
+    marks: Marks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,9 @@ Said = Order | Answered | Drop | dict[str, Any]
 
 # -- from the reader --------------------------------------------------------------------------------------------------
 
-READY, TOLD, ASKED, DONE, REFUSED, BROKEN = "ready", "told", "asked", "done", "refused", "broken"
+READY, TOLD, ASKED, DONE, REFUSED, BROKEN, SPENT = "ready", "told", "asked", "done", "refused", "broken", "spent"
+MEMORY, OUTPUT, TIME, CALL, ROOM = "memory", "output", "time", "call", "room"
+"""The limits of a cage. Whoever runs into one of the last two can say nothing any more."""
 
 
 class Garbled(Exception):
@@ -113,7 +115,8 @@ class Garbled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """`ready` for orders; `told` how far it is; `asked` the device; of an order `done`, `refused` (an error of ours), `broken` (a bug)."""
+    """`ready` for orders; `told` how far it is; `asked` the device; of an order `done`, `refused` (an error of ours), `broken` (a bug),
+    `spent` (it has run into a limit of its cage)."""
 
     kind: str
     fields: dict[str, Any]
@@ -121,8 +124,8 @@ class Word:
     arrays: dict[str, NDArray[Any]]
 
 
-def order(wire: Wire, said: Said) -> None:
-    """To a reader. Raises: OSError."""
+def order(wire: Wire, said: Said, files: Sequence[int] = ()) -> None:
+    """To a reader, with open files. Raises: OSError."""
     beside: list[Buffer] = []
 
     def is_within(buffer: pickle.PickleBuffer) -> bool:
@@ -133,13 +136,13 @@ def order(wire: Wire, said: Said) -> None:
         beside.append(array)
         return False
 
-    wire.send(pickle.dumps(said, protocol=5, buffer_callback=is_within), beside)
+    wire.send(pickle.dumps(said, protocol=5, buffer_callback=is_within), beside, files)
 
 
-def obey(wire: Wire) -> Any:
-    """In a reader: what it is told. Raises: OSError."""
-    header, buffers = wire.receive()
-    return pickle.loads(header, buffers=buffers)
+def obey(wire: Wire) -> tuple[Any, list[int]]:
+    """In a reader: what it is told, and the files that come with it. Raises: OSError."""
+    header, buffers, files = wire.receive_with_files()
+    return pickle.loads(header, buffers=buffers), files
 
 
 def say(wire: Wire, kind: str, fields: dict[str, Any] | None = None, arrays: dict[str, NDArray[Any]] | None = None) -> None:

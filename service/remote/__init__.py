@@ -2,5 +2,5 @@
 
 Nothing here knows Ray; `service.ray_app` makes replicas of the two desks and hands the calls on.
 
-    RemoteReader --clip--> ReaderDesk: decode, pleura, pooling, drawing --patches--> EngineDesk: a Batcher
+    RemoteReader --clip--> ReaderDesk: caged processes that decode, pool and draw --patches--> EngineDesk: a Batcher
 """

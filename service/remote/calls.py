@@ -51,6 +51,8 @@ async def reply(work: Awaitable[Any]) -> Any:
         raise
     except SeashoreError as error:
         return Refusal(error)
+    except RemoteBug as bug:  # of a process of the replica's own
+        return Broken(bug.where)
     except Exception as bug:
         return Broken(describe_bug(bug))
 

@@ -14,14 +14,14 @@ from service.cine.clip import Clip
 from service.engine.turn import Lane
 from service.errors import EngineFailed
 from service.evidence.identity import Identity
-from service.evidence.rendition import Rendition
+from service.evidence.rendition import Marks, Rendition
 from service.file_clip import FileClip
 from service.findings import Analysis, Arrays, Line
-from service.pipeline import Options, Progress
-from service.reader import ClipReader, hear_nothing
+from service.pipeline import Options, Progress, hear_nothing
+from service.reader import ClipReader
 from service.reading import Wanted
 from service.remote.calls import RemoteBug, Replicas
-from service.remote.reader_desk import Page, SentClip
+from service.remote.sent import Page, SentClip
 from service.settings import Settings
 from service.shelf import ModelEntry, ModelShelf, OverShelf
 
@@ -37,7 +37,7 @@ class RemoteReader(OverShelf[bool]):
     def __init__(self, settings: Settings, readers: Replicas) -> None:
         self._opener = ClipReader(settings)  # opens files; it is never asked for a model
         self._readers = readers
-        super().__init__(ModelShelf(settings.model_store, settings.default_model, self._load))
+        super().__init__(ModelShelf(settings.model_store, settings.default_model, self._load, settings.trusted_keys))
 
     def open(self, path: Path, *, unhurried: bool = False) -> FileClip:
         """Nothing is looked at yet: what is wrong with the clip is raised by `read`."""
@@ -75,10 +75,10 @@ class RemoteReader(OverShelf[bool]):
         page = Page(analysed_at, identity, show_outside_region)
         self._call("report", _sent(clip), analysis, page, wanted=lambda: None).tofile(out)
 
-    def render(self, clip: Clip, out: Path, on_progress: Progress | None = None) -> Rendition:
+    def render(self, clip: Clip, out: Path, on_progress: Progress | None = None, *, marks: Marks | None = None) -> Rendition:
         wanted = partial(on_progress or hear_nothing, 0.0, "frames")
         jpegs: NDArray[np.uint8]
-        jpegs, rendition = self._call("render", _sent(clip), wanted=wanted)
+        jpegs, rendition = self._call("render", _sent(clip), marks, wanted=wanted)
         jpegs.tofile(out)
         assert isinstance(rendition, Rendition)
         return rendition

@@ -1,15 +1,14 @@
-"""The reader's side: decodes, finds the pleura, pools and draws, and asks the engines of the cluster about the patches."""
+"""The reader's side: clips are read in caged processes of this replica, as on one machine; the engines are the cluster's."""
 
 import asyncio
+import logging
 import os
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,18 +20,15 @@ from service.bundle import read_bundle
 from service.cine.clip import Clip
 from service.engine.turn import Lane
 from service.errors import EngineFailed, SeashoreError
-from service.evidence.identity import Identity
-from service.evidence.one_page import write_report
-from service.evidence.paper_charts import Limits
-from service.evidence.rendition import Rendition
+from service.evidence.rendition import Marks, Rendition
 from service.findings import Analysis, Arrays, Line
 from service.loading import check_golden
 from service.model import LoadedModel
-from service.pipeline import Options, analyse
-from service.reader import ClipReader
+from service.pipeline import Options
+from service.readers.reader import PooledReader
 from service.remote.calls import Replicas, reply
 from service.remote.device import RemoteDevice
-from service.remote.shelf import PatientShelf
+from service.remote.sent import Page, SentClip
 from service.settings import Settings
 from service.shelf import ModelEntry
 
@@ -40,26 +36,10 @@ CLIPS_A_READER = 2
 """Read at the same time by one replica: while one waits for the engines the other decodes."""
 ASKS_A_READER = 32
 """Threads that wait for the engines. A clip has four asks under way at most."""
+ENGINES_AGAIN_S = 1
+"""Engines that were not there, in a cluster that is still starting, are asked for again."""
 
-
-@dataclass(frozen=True, slots=True)
-class SentClip:
-    """A clip on its way to whoever reads it."""
-
-    data: NDArray[np.uint8]
-    """The file, byte for byte. It lies in shared memory, which a `bytes` would be copied out of."""
-    is_unhurried: bool
-    """It may be as long as a job's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What the one-page report says beside the findings."""
-
-    analysed_at: datetime
-    identity: Identity | None
-    show_outside_region: bool
-
+log = logging.getLogger(__name__)
 
 Left = threading.Event
 """Set when nobody waits for the answer any more."""
@@ -69,18 +49,22 @@ class ReaderDesk:
     """Reads clips that are sent to it. Its methods may be cancelled: what they were doing ends soon after."""
 
     def __init__(self, settings: Settings, engines: Replicas) -> None:
-        self._opener = ClipReader(settings)
         self._engines = engines
-        self._shelf = PatientShelf(settings, self._load)
+        processes = {"max_concurrent": CLIPS_A_READER - 1, "max_background": 1}
+        self._reader = PooledReader(settings.model_copy(update=processes), self._load)
         self._reading = ThreadPoolExecutor(CLIPS_A_READER, thread_name_prefix="reading")
         self._asking = ThreadPoolExecutor(ASKS_A_READER, thread_name_prefix="asking")
 
     def warm_up(self) -> None:
-        """Have the default model ready as soon as there is an engine. Returns at once."""
-        self._reading.submit(self._shelf.warm_up)
+        """Have the default model ready as soon as there is an engine. Returns at once; what stands in the way is logged."""
+        self._reading.submit(self._warm_up)
+
+    def close(self) -> None:
+        """End its processes, whatever they are reading. They end with this one in any case."""
+        self._reader.pool.close()
 
     async def load(self, entry: ModelEntry) -> Any:
-        return await reply(self._run(lambda left: self._shelf.get(entry) and None))
+        return await reply(self._run(lambda left: self._reader.load(entry)))
 
     async def read(self, clip: SentClip, entry: ModelEntry, options: Options, lane: Lane, keeps_arrays: bool) -> Any:
         """Replies the Analysis, and the Arrays where they were to be kept."""
@@ -88,15 +72,15 @@ class ReaderDesk:
 
     async def annotate(self, clip: SentClip, analysis: Analysis) -> Any:
         """Replies the annotated clip, an MP4."""
-        return await reply(self._run(lambda left: self._drawn(clip, lambda opened, out: self._opener.annotate(opened, analysis, out))))
+        return await reply(self._run(lambda left: self._drawn(clip, lambda opened, out: self._reader.annotate(opened, analysis, out))))
 
     async def report(self, clip: SentClip, analysis: Analysis, page: Page) -> Any:
         """Replies the one-page report, a PDF."""
-        return await reply(self._run(lambda left: self._drawn(clip, lambda opened, out: self._write_report(opened, analysis, page, out))))
+        return await reply(self._run(lambda left: self._drawn(clip, lambda opened, out: self._report(opened, analysis, page, out))))
 
-    async def render(self, clip: SentClip) -> Any:
+    async def render(self, clip: SentClip, marks: Marks | None) -> Any:
         """Replies the frames' JPEGs one after the other, and the Rendition."""
-        return await reply(self._run(partial(self._render, clip)))
+        return await reply(self._run(partial(self._render, clip, marks)))
 
     async def mmode(self, clip: SentClip, line: Line) -> Any:
         """Replies the line through time, grey levels (depth, F)."""
@@ -109,68 +93,61 @@ class ReaderDesk:
         finally:
             left.set()
 
+    def _warm_up(self) -> None:
+        try:
+            self._reader.load(self._reader.find(None))
+        except SeashoreError as error:
+            log.error("not warm: %s: %s %s", error.code, error, error.log_detail)
+
     def _read(
         self, clip: SentClip, entry: ModelEntry, options: Options, lane: Lane, keeps_arrays: bool, left: Left
     ) -> tuple[Analysis, Arrays | None]:
         _check(left)
-        model = self._shelf.get(entry)
+        model = self._reader.model(entry)
         assert isinstance(model.engine, RemoteDevice)
         model = LoadedModel(model.bundle, model.engine.for_clip())
-        with self._opened(clip) as (opened, decode_ms):
-            stop = partial(_check, left)
-            return analyse(opened, model, options, on_progress=stop, decode_ms=decode_ms, lane=lane, keeps_arrays=keeps_arrays)
+        with self._opened(clip) as opened:
+            analysis, arrays = self._reader.read_with(
+                model, opened, entry, options, partial(_check, left), lane=lane, keeps_arrays=keeps_arrays
+            )
+        return replace(analysis, model=model.ref), arrays  # its engine has seen by now where the patches really were
 
     @contextmanager
-    def _opened(self, clip: SentClip) -> Iterator[tuple[Clip, float]]:
-        start_s = time.perf_counter()
+    def _opened(self, clip: SentClip) -> Iterator[Clip]:
         with in_memory(clip.data) as path:
-            opened = self._opener.open(path, unhurried=clip.is_unhurried)
-            yield opened, (time.perf_counter() - start_s) * 1000
+            yield self._reader.open(path, unhurried=clip.is_unhurried)
 
     def _drawn(self, clip: SentClip, draw: Callable[[Clip, Path], object]) -> NDArray[np.uint8]:
-        with self._opened(clip) as (opened, _), tempfile.TemporaryDirectory(prefix="seashore-") as folder:
+        with self._opened(clip) as opened, tempfile.TemporaryDirectory(prefix="seashore-") as folder:
             out = Path(folder) / "drawn"
             draw(opened, out)
             return np.fromfile(out, np.uint8)
 
-    def _render(self, clip: SentClip, left: Left) -> tuple[NDArray[np.uint8], Rendition]:
+    def _render(self, clip: SentClip, marks: Marks | None, left: Left) -> tuple[NDArray[np.uint8], Rendition]:
         made: list[Rendition] = []
-        jpegs = self._drawn(clip, lambda opened, out: made.append(self._opener.render(opened, out, partial(_check, left))))
+        jpegs = self._drawn(clip, lambda opened, out: made.append(self._reader.render(opened, out, partial(_check, left), marks=marks)))
         return jpegs, made[0]
 
     def _mmode(self, clip: SentClip, line: Line, left: Left) -> NDArray[np.uint8]:
-        with self._opened(clip) as (opened, _):
-            return self._opener.mmode(opened, line, partial(_check, left))
+        with self._opened(clip) as opened:
+            return self._reader.mmode(opened, line, partial(_check, left))
 
-    def _write_report(self, clip: Clip, analysis: Analysis, page: Page, out: Path) -> None:
-        write_report(
-            clip,
-            analysis,
-            out,
-            analysed_at=page.analysed_at,
-            identity=page.identity,
-            limits=self._limits(analysis),
-            show_outside_region=page.show_outside_region,
-        )
-
-    def _limits(self, analysis: Analysis) -> Limits | None:
-        """Of the bundle that answered; None when it has left the store since."""
-        model = analysis.model
-        try:
-            calibration = self._shelf.get(ModelEntry(model.name, model.version, is_default=False, is_loaded=True)).bundle.calibration
-        except SeashoreError:
-            return None
-        return Limits(calibration.absent_below, calibration.present_above)
+    def _report(self, clip: Clip, analysis: Analysis, page: Page, out: Path) -> None:
+        at, shown = page.analysed_at, page.show_outside_region
+        self._reader.report(clip, analysis, out, analysed_at=at, identity=page.identity, show_outside_region=shown)
 
     def _load(self, folder: Path) -> LoadedModel:
         """The bundle here, its graphs on the engines; the golden clip is read by both together."""
         bundle = read_bundle(folder)
         entry = ModelEntry(bundle.name, bundle.version, is_default=False, is_loaded=True)
-        sha256, device = self._engines.call("device", entry, wanted=lambda: None)
-        if sha256 != bundle.sha256:
-            raise EngineFailed(f"The readers and the engines of the cluster hold different models {bundle}; they must be the same.")
-        model = LoadedModel(bundle, RemoteDevice(self._engines, self._asking, entry, sha256, device))
-        check_golden(model)
+        try:
+            sha256, device = self._engines.call("device", entry, wanted=lambda: None)
+            if sha256 != bundle.sha256:
+                raise EngineFailed(f"The readers and the engines of the cluster hold different models {bundle}; they must be the same.")
+            model = LoadedModel(bundle, RemoteDevice(self._engines, self._asking, entry, sha256, device))
+            check_golden(model)
+        except EngineFailed as error:
+            raise error.anew(retry_after_s=ENGINES_AGAIN_S) from error
         return model
 
 

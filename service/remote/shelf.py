@@ -10,6 +10,7 @@ from service.errors import BadBundle, SeashoreError
 from service.model import LoadedModel
 from service.settings import Settings
 from service.shelf import ModelEntry
+from service.signature import check_signature
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +40,17 @@ class PatientShelf:
             return model
         with self._lock:
             if bad := self._bad.get(name):
-                raise BadBundle(str(bad), log_detail=bad.log_detail)
+                raise bad.anew()
             if name not in self._models:
                 self._models[name] = self._loaded(entry)
             return self._models[name]
 
     def _loaded(self, entry: ModelEntry) -> LoadedModel:
+        folder = self._settings.model_store / entry.name / entry.version
         try:
-            return self._load(self._settings.model_store / entry.name / entry.version)
+            if self._settings.trusted_keys is not None:
+                check_signature(folder, self._settings.trusted_keys)
+            return self._load(folder)
         except BadBundle as bad:
             self._bad[str(entry)] = bad
             raise

@@ -1,11 +1,13 @@
 // The page: clips go in, a worklist follows them, the one that is chosen is shown.
 import * as api from "./api.js";
-import { names, speak, spoken, t, translate } from "./texts.js";
+import { $, element } from "./dom.js";
+import { letChoose } from "./header.js";
+import { signOut, whoAsks } from "./signin.js";
+import { t, translate } from "./texts.js";
 import { Viewer } from "./viewer.js";
 import { MARKS, standing, Worklist } from "./worklist.js";
 import * as words from "./words.js";
 
-const $ = (id) => document.getElementById(id);
 const FINISHED = new Set(["present", "absent", "lung_point", "indeterminate", "not_assessable"]);
 
 translate(document);
@@ -28,7 +30,7 @@ function line(entry) {
   made.dataset.key = worklist.entries.indexOf(entry);
   made.className = `tone-${entry.standing}`;
   const choose = button("choose", "");
-  choose.append(text("span", "mark", MARKS[entry.standing] ?? "…"), text("span", "name", entry.name), text("span", "standing", standing(entry)));
+  choose.append(element("span", MARKS[entry.standing] ?? "…", "mark"), element("span", entry.name, "name"), element("span", standing(entry), "standing"));
   choose.querySelector(".mark").setAttribute("aria-hidden", "true");
   if (entry === chosen) choose.setAttribute("aria-current", "true");
   choose.addEventListener("click", () => pick(entry));
@@ -47,15 +49,8 @@ function line(entry) {
 }
 
 function button(kind, content) {
-  const made = text("button", kind, content);
+  const made = element("button", content, kind);
   made.type = "button";
-  return made;
-}
-
-function text(name, kind, content) {
-  const made = document.createElement(name);
-  made.className = kind;
-  made.textContent = content;
   return made;
 }
 
@@ -159,6 +154,9 @@ async function showService() {
     await api.ready();
     const model = (await api.models()).find((entry) => entry.default);
     $("service").textContent = t("ready", { model: model ? `${model.name} ${model.version}` : "" });
+    const who = await whoAsks();
+    $("sign-out").hidden = !who || who.owner === "local";
+    $("sign-out").textContent = t("sign_out", { owner: who?.owner });
   } catch (error) {
     if (!(error instanceof api.Problem)) throw error;
     $("service").textContent = error.code === "starting" ? t("starting") : error.message;
@@ -166,13 +164,13 @@ async function showService() {
   }
 }
 
-$("language").replaceChildren(...names().map(([tag, name]) => new Option(name, tag, false, tag === spoken())));
-$("language").addEventListener("change", (event) => {
-  speak(event.target.value);
+letChoose(() => {
   list();
   viewer.say();
   showService();
 });
+
+$("sign-out").addEventListener("click", signOut);
 
 function followAddress() {
   const id = location.hash.slice(1);

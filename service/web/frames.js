@@ -6,8 +6,8 @@ const PICTURES_BYTES = 160 << 20; // decoded, four bytes a pixel
 const AHEAD = 12;
 
 export class Frames {
-  static async of(id, signal) {
-    return new Frames(id, await api.frames(id, signal));
+  static async of(id, signal, onShare) {
+    return new Frames(id, await api.frames(id, signal, onShare));
   }
 
   constructor(id, { width, height, duration_s: seconds, times_s: times, offsets }) {
@@ -33,9 +33,9 @@ export class Frames {
   }
 
   /** The picture of a frame; those after it are made ready meanwhile. */
-  picture(frame) {
+  picture(frame, ahead = AHEAD) {
     const wanted = this._made(frame);
-    for (let next = frame + 1; next <= Math.min(frame + AHEAD, this.count - 1); next++) this._made(next).catch(() => {});
+    for (let next = frame + 1; next <= Math.min(frame + ahead, this.count - 1); next++) this._made(next).catch(() => {});
     return wanted;
   }
 

@@ -1,10 +1,10 @@
 // M-mode: a line on the picture through time, as a machine would draw it, with the windows' probabilities under it.
 import * as api from "./api.js";
+import { $ } from "./dom.js";
 import { colour } from "./patches.js";
 import { number, t } from "./texts.js";
 
 const BAND = 10; // height of the windows' band, CSS pixels
-const $ = (id) => document.getElementById(id);
 
 export class MMode {
   constructor(player) {
@@ -30,9 +30,18 @@ export class MMode {
   async show(id, line) {
     this.asked?.abort();
     const asked = (this.asked = new AbortController());
-    const blob = await api.mmode(id, line[0], line[1], asked.signal);
+    $("mmode-card").setAttribute("aria-busy", "true"); // a minute of clip takes seconds
+    try {
+      await this._fetch(id, line, asked.signal);
+    } finally {
+      if (this.asked === asked) $("mmode-card").removeAttribute("aria-busy");
+    }
+  }
+
+  async _fetch(id, line, signal) {
+    const blob = await api.mmode(id, line[0], line[1], signal);
     const strip = await createImageBitmap(blob);
-    if (asked.signal.aborted) return strip.close();
+    if (signal.aborted) return strip.close();
     this.strip?.close();
     this.strip = strip;
     this.draw();

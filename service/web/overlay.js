@@ -1,4 +1,5 @@
 // What the model saw, drawn on the picture. Everything is in pixels of the clip's own frames; pixel centres are whole numbers.
+import { drawMotion } from "./motion.js";
 import { colour, dashes, heat, path, smooth } from "./patches.js";
 
 const SECTOR = "#8da0b3", PLEURA = "#78dc82", LUNG_POINT = "#f0e442", LINE = "#ffffff", GROUND = "rgb(0 0 0 / 65%)";
@@ -30,6 +31,7 @@ export class Overlay {
     if (index >= 0 && this.shown.has("patches")) this._patches(context, index, px);
     if (index >= 0 && this.shown.has("saliency")) this._heat(context, index, seconds);
     if (pleura && this.shown.has("pleura")) this._pleura(context, pleura, px);
+    if (pleura && this.shown.has("motion")) drawMotion(context, pleura.motion, seconds, px);
     if (lungPoint.suspected && lungPoint.x_px !== null && this.shown.has("pleura")) this._lungPoint(context, lungPoint.x_px, px);
     if (this.mline) this._line(context, this.mline, px);
     if (this.region) this._region(context, px);

@@ -1,56 +1,60 @@
-// The queue page: asks for the queues every five seconds, and sends dead letters again.
+// The PACS on the administrator's page: what came, what waits for whom, and doing it again.
+import { age, figure, fill, when } from "./admin_parts.js";
+import { $, element } from "./dom.js";
+import { fetchKnown } from "./signin.js";
+import { has, t } from "./texts.js";
 
-const $ = (id) => document.getElementById(id);
-const EVERY_MS = 5000;
-const STAGES = { waiting: "waiting", reading: "being read", read: "read", skipped: "left out", not_read: "not read", cancelled: "cancelled" };
-const VERDICTS = { present: "sliding present", absent: "sliding absent", indeterminate: "cannot tell", not_assessable: "not assessable" };
 const SHOWN_DEAD = 50; // each has a button; the command line sends thousands again at once
 
-function element(tag, text = "", className = "") {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  if (className) made.className = className;
-  return made;
+let refresh = () => {};
+
+export async function showPacs(node, again) {
+  refresh = again;
+  $("pacs-none").hidden = node.settings.site;
+  $("pacs-parts").hidden = !node.settings.site;
+  if (!node.settings.site || !node.destinations) return;
+  try {
+    show(await json("pacs/queue"));
+  } catch (error) {
+    if (!(error instanceof TypeError)) $("said").textContent = error.message; // what cannot be reached is told in the first line
+  }
 }
 
 async function json(url, options) {
-  const response = await fetch(url, { headers: { Accept: "application/json" }, ...options });
-  const said = await response.json().catch(() => ({ detail: `The service answered with status ${response.status}.` }));
+  const response = await fetchKnown(url, { headers: { Accept: "application/json" }, ...options });
+  const said = await response.json().catch(() => ({ detail: t("status", { status: response.status }) }));
   if (!response.ok) throw new Error(said.detail ?? said.title);
   return said;
-}
-
-/** "3 min": one unit, rounded down. */
-function age(seconds) {
-  for (const [unit, length] of [["d", 86400], ["h", 3600], ["min", 60]]) {
-    if (seconds >= length) return `${Math.floor(seconds / length)} ${unit}`;
-  }
-  return `${Math.floor(seconds)} s`;
-}
-
-function figure(value, words) {
-  const made = element("span");
-  made.append(element("b", String(value)), ` ${words}`);
-  return made;
 }
 
 function queueCard(queue) {
   const state = queue.dead ? "dead" : queue.waiting ? "waits" : queue.delivered ? "well" : "idle";
   const card = element("li", "", state);
-  const name = element("p", queue.destination, "queue-name");
-  name.append(element("span", { dead: ": results were given up", waits: ": results wait", well: ": all delivered", idle: ": nothing sent yet" }[state], "queue-state"));
+  const name = element("p", queue.destination, "name");
+  name.append(element("span", `: ${t(`state_${state}`)}`, "queue-state"));
   const figures = element("p", "", "figures");
-  const waiting = queue.waiting ? `waiting, the oldest for ${age(queue.oldest_waiting_s)}` : "waiting";
-  figures.append(figure(queue.waiting, waiting), figure(queue.delivered, "delivered"), figure(queue.dead, "given up"));
+  const waiting = queue.waiting ? t("queue_oldest", { age: age(queue.oldest_waiting_s) }) : t("queue_waiting");
+  figures.append(figure(queue.waiting, waiting), figure(queue.delivered, t("delivered")), figure(queue.dead, t("given_up")));
   card.append(name, figures);
-  if (queue.last_failure) card.append(element("p", `Last failure: ${queue.last_failure}`, "failure"));
+  if (queue.last_failure) {
+    const failure = element("p", `${t("last_failure")} `, "failure");
+    failure.append(own(queue.last_failure, "span"));
+    card.append(failure);
+  }
   return card;
 }
 
+/** A sentence of the service's own, which is English. */
+function own(text, tag = "p") {
+  const made = element(tag, text);
+  made.lang = "en";
+  return made;
+}
+
 function letter({ id, to, because, action }) {
-  const item = element("li");
+  const item = element("li", "", "letter");
   const words = element("div");
-  words.append(element("p", to, "letter-to"), element("p", because), element("p", id, "letter-id"));
+  words.append(element("p", to, "name"), own(because), element("p", id, "id"));
   const button = element("button", action, "quiet");
   button.type = "button";
   button.dataset.id = id;
@@ -63,59 +67,40 @@ function letter({ id, to, because, action }) {
 function recentRow(instance) {
   const row = element("tr");
   const came = element("td");
-  const time = element("time", new Date(instance.came_at).toLocaleString([], { dateStyle: "short", timeStyle: "medium" }));
-  time.dateTime = instance.came_at;
-  came.append(time);
+  came.append(when(instance.came_at));
   const job = element("td", instance.job.slice(0, 12));
   job.title = instance.job;
-  row.append(came, job, element("td", STAGES[instance.stage] ?? instance.stage), element("td", VERDICTS[instance.because] ?? instance.because));
+  const because = has(`verdict_${instance.because}`) ? element("td", t(`verdict_${instance.because}`)) : own(instance.because, "td");
+  row.append(came, job, element("td", stage(instance.stage)), because);
   return row;
 }
 
-/** Put items in a list, but leave it alone while it says the same: a button under the pointer or the keyboard stays. */
-function fill(list, described, make) {
-  const key = JSON.stringify(described);
-  if (list.dataset.key === key) return;
-  list.dataset.key = key;
-  list.replaceChildren(...described.map(make));
-}
+const stage = (name) => (has(`stage_${name}`) ? t(`stage_${name}`) : name);
 
 function show(found) {
   fill($("destinations"), found.destinations, queueCard);
   $("no-destinations").hidden = found.destinations.length > 0;
 
-  const brokeOff = "The service met an error of its own while it was sent, or was stopped again and again. Its log says more.";
-  const dead = found.dead.map((one) => ({ id: one.id, to: `To ${one.destination}`, because: one.because || brokeOff, action: "Send again" }));
-  const unread = found.unread.map((one) => ({ id: one.job, to: "Not read", because: one.because, action: "Read again" }));
+  const dead = found.dead.map((one) => ({ id: one.id, to: t("to", one), because: one.because || t("broke_off"), action: t("send_again") }));
+  const unread = found.unread.map((one) => ({ id: one.job, to: t("not_read"), because: one.because, action: t("read_again") }));
   fill($("dead"), [...dead, ...unread].slice(0, SHOWN_DEAD), letter);
-  $("dead-card").hidden = dead.length + unread.length === 0;
+  $("dead-part").hidden = dead.length + unread.length === 0;
 
-  const waiting = found.waiting.map((one) => ({ id: one.id, to: `To ${one.destination}`, because: one.because || "Its turn has not come.", action: "Try now" }));
+  const waiting = found.waiting.map((one) => ({ id: one.id, to: t("to", one), because: one.because || t("turn"), action: t("try_now") }));
   fill($("waiting"), waiting, letter);
-  $("waiting-card").hidden = waiting.length === 0;
-  const total = found.destinations.reduce((sum, queue) => sum + queue.waiting, 0);
-  $("waiting-note").textContent = total > waiting.length ? `The newest ${waiting.length} of ${total}. They are tried by themselves, ever less often.` : "They are tried by themselves, ever less often.";
+  $("waiting-part").hidden = waiting.length === 0;
+  const all = found.destinations.reduce((sum, queue) => sum + queue.waiting, 0);
+  $("waiting-note").textContent = all > waiting.length ? t("waits_note_many", { shown: waiting.length, all }) : t("waits_note");
 
   const counts = Object.entries(found.instances).filter(([, count]) => count > 0);
-  fill($("counts"), counts, ([stage, count]) => {
+  fill($("counts"), counts, ([name, count]) => {
     const item = element("li");
-    item.append(figure(count, STAGES[stage] ?? stage));
+    item.append(figure(count, stage(name)));
     return item;
   });
   fill($("recent"), found.recent, recentRow);
   $("nothing-came").hidden = counts.length > 0;
-  $("recent-scroll").hidden = found.recent.length === 0;
-}
-
-async function refresh() {
-  try {
-    show(await json("pacs/queue"));
-    $("problem").hidden = true;
-    $("updated").textContent = `As of ${new Date().toLocaleTimeString()}`;
-  } catch (error) {
-    $("problem-detail").textContent = error instanceof TypeError ? "The service cannot be reached. What is shown is from before." : error.message;
-    $("problem").hidden = false;
-  }
+  $("recent-part").hidden = found.recent.length === 0;
 }
 
 async function again(button) {
@@ -123,16 +108,8 @@ async function again(button) {
   try {
     $("said").textContent = (await json(`pacs/retry/${encodeURIComponent(button.dataset.id)}`, { method: "POST" })).done;
   } catch (error) {
-    $("said").textContent = error instanceof TypeError ? "The service cannot be reached. Nothing was sent." : error.message;
+    $("said").textContent = error instanceof TypeError ? t("nothing_done") : error.message;
     button.disabled = false;
   }
   await refresh();
 }
-
-async function watch() {
-  if (!document.hidden) await refresh();
-  setTimeout(watch, EVERY_MS);
-}
-
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
-watch();

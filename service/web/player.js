@@ -1,9 +1,9 @@
 // Plays one clip, frame by frame, with the overlay on it. The picture is what the service decoded; nothing is left to a film player.
+import { $ } from "./dom.js";
 import { Frames } from "./frames.js";
 import { number, t } from "./texts.js";
 
 const SPEEDS = [0.1, 0.25, 0.5, 1, 1.5, 2];
-const $ = (id) => document.getElementById(id);
 
 export class Player extends EventTarget {
   constructor() {
@@ -29,10 +29,11 @@ export class Player extends EventTarget {
     return this.frames ? this.frames.times[this.frame] : 0;
   }
 
-  async open(id, overlay) {
+  /** `onShare` hears how much of the picture is drawn, 0..1, as long as it is not all there. */
+  async open(id, overlay, onShare) {
     this.close();
     const opening = (this.opening = new AbortController());
-    const frames = await Frames.of(id, opening.signal);
+    const frames = await Frames.of(id, opening.signal, onShare);
     if (opening.signal.aborted) return frames.close();
     this.overlay = overlay;
     this.frames = frames;

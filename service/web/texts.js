@@ -7,6 +7,11 @@ const KEPT = "seashore-language";
 
 let language = chosen();
 
+/** Add a page's own texts, by language, to those that all pages have. */
+export function learn(more) {
+  for (const [tag, texts] of Object.entries(more)) LANGUAGES[tag] = { ...LANGUAGES[tag], ...texts };
+}
+
 function chosen() {
   const wanted = [localStorage.getItem(KEPT), ...navigator.languages.map((tag) => tag.slice(0, 2)), "en"];
   return wanted.find((tag) => tag in LANGUAGES);
@@ -23,7 +28,7 @@ export function speak(tag) {
 
 /** The text of a key; {names} in it are filled in. English where the language has none. */
 export function t(key, values = {}) {
-  const text = LANGUAGES[language][key] ?? en[key];
+  const text = LANGUAGES[language][key] ?? LANGUAGES.en[key];
   if (typeof text === "function") return text(values);
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }

@@ -1,14 +1,15 @@
 // One clip and its answer: the verdict in words, the picture with what the model saw, the measurements, what can be taken along.
 import * as api from "./api.js";
 import { drawScale, drawSlide, drawTime } from "./charts.js";
+import { $, element } from "./dom.js";
 import { bestLine, describe, MMode } from "./mmode.js";
+import { Opinion } from "./opinion.js";
 import { Overlay } from "./overlay.js";
-import { colour, reading } from "./patches.js";
+import { PatchView } from "./patchview.js";
 import { Player } from "./player.js";
 import { number, t } from "./texts.js";
 import * as words from "./words.js";
 
-const $ = (id) => document.getElementById(id);
 const TAKEN = { report: ["application/pdf", "seashore.pdf"], clip: ["video/mp4", "seashore.mp4"], json: ["application/json", "seashore.json"], sr: ["application/dicom", "seashore.dcm"] };
 const MIN_LINE_PX = 8;
 
@@ -17,21 +18,17 @@ export class Viewer extends EventTarget {
     super();
     this.player = new Player();
     this.mmode = new MMode(this.player);
+    this.patch = new PatchView(this.player);
+    this.opinion = new Opinion();
     this.entry = this.answer = null;
     this.tool = null;
     this.moveCursor = () => {};
-    this.player.addEventListener("moved", () => {
-      this.moveCursor(this.player.seconds);
-      this._showPatch();
-    });
-    this.player.addEventListener("shown", () => this._enlarge());
+    this.player.addEventListener("moved", () => this.moveCursor(this.player.seconds));
     for (const box of document.querySelectorAll("[data-show]")) box.addEventListener("change", () => this._toggle(box));
     for (const button of document.querySelectorAll("[data-take]")) button.addEventListener("click", () => this._take(button));
-    for (const button of document.querySelectorAll("[data-opinion]")) button.addEventListener("click", () => this._say(button.dataset.opinion));
     for (const button of document.querySelectorAll("[data-tool]")) button.addEventListener("click", () => this._use(this.tool === button.dataset.tool ? null : button.dataset.tool));
     $("region-clear").addEventListener("click", () => this._use(null));
     $("region-analyse").addEventListener("click", () => this._analyseRegion());
-    $("patch-close").addEventListener("click", () => this._choose(null));
     $("copy-link").addEventListener("click", () => this._copyLink());
     const picture = $("picture");
     picture.addEventListener("pointerdown", (event) => this._press(event));
@@ -49,6 +46,7 @@ export class Viewer extends EventTarget {
     const answer = JSON.parse(await blob.text());
     if (this.entry !== entry) return null;
     this.answer = answer;
+    this.opinion.ask(entry.id, answer);
     $("viewer").hidden = false;
     this.say();
     this._film(entry, answer);
@@ -60,8 +58,10 @@ export class Viewer extends EventTarget {
     this.mmode.close();
     this._use(null);
     this.entry = this.answer = null;
-    $("viewer").hidden = $("patch").hidden = true;
-    $("opinion-kept").textContent = $("taken").textContent = $("opinion-note").value = "";
+    this.patch.choose(null);
+    $("viewer").hidden = true;
+    this.opinion.ask();
+    $("taken").textContent = "";
   }
 
   /** Everything in words, in the language of the moment. */
@@ -73,19 +73,19 @@ export class Viewer extends EventTarget {
     $("clip-name").textContent = this.entry.name;
     $("headline").textContent = words.headline(answer);
     $("quality").textContent = `${t("quality")}: ${words.quality(answer.quality)}`;
-    $("reasons").replaceChildren(...answer.quality.reasons.map((reason) => node("li", words.advice(reason))));
+    $("reasons").replaceChildren(...answer.quality.reasons.map((reason) => element("li", words.advice(reason))));
     $("probability").hidden = $("control").hidden = sliding.probability === null;
     $("probability-text").textContent = words.probability(sliding);
     if (sliding.probability !== null) drawScale($("scale"), sliding);
     $("control").textContent = words.wallControl(sliding);
-    $("doubts").replaceChildren(...[...words.doubts(answer)].map((doubt) => node("li", doubt)));
+    $("doubts").replaceChildren(...[...words.doubts(answer)].map((doubt) => element("li", doubt)));
     $("take-sr").hidden = !/(^[^.]*|\.dcm|\.dicom)$/i.test(this.entry.name); // made of DICOM objects alone
-    $("warnings").replaceChildren(...answer.warnings.map((warning) => node("li", warning)));
+    $("warnings").replaceChildren(...answer.warnings.map((warning) => element("li", warning)));
     $("intended-use").textContent = words.intendedUse(answer);
-    $("facts").replaceChildren(...words.facts(answer).flatMap(([term, text]) => [node("dt", term), node("dd", text)]));
+    $("facts").replaceChildren(...words.facts(answer).flatMap(([term, text]) => [element("dt", term), element("dd", text)]));
     $("mmode-windows").textContent = describe(answer);
     this._measurements();
-    this._showPatch();
+    this.patch.tell();
     if (this.player.frames) this.player.tell();
   }
 
@@ -96,7 +96,7 @@ export class Viewer extends EventTarget {
     $("stage").classList.add("waiting");
     $("stage-text").textContent = t("loading");
     try {
-      await this.player.open(entry.id, overlay);
+      await this.player.open(entry.id, overlay, (share) => ($("stage-text").textContent = t("drawing", { share: number(100 * share, 0) })));
       if (this.entry !== entry) return;
       $("stage").classList.remove("waiting");
       $("stage-text").textContent = "";
@@ -140,57 +140,8 @@ export class Viewer extends EventTarget {
     if (!shown) return;
     if (box.checked) shown.add(box.dataset.show);
     else shown.delete(box.dataset.show);
+    $("motion-text").hidden = !shown.has("motion");
     this.player.draw();
-  }
-
-  // -- a patch ------------------------------------------------------------------------------------------------------
-
-  _choose(patch) {
-    const overlay = this.player.overlay;
-    if (!overlay) return;
-    overlay.chosen = patch && { row: patch.row, column: patch.column };
-    $("patch").hidden = patch === null;
-    this.player.draw();
-    this._showPatch();
-    this._enlarge();
-  }
-
-  _showPatch() {
-    const overlay = this.player.overlay;
-    if (!overlay?.chosen) return;
-    const { row: r, column: c } = overlay.chosen;
-    const same = this.answer.windows.map((window) => window.patches.find((patch) => patch.row === r && patch.column === c));
-    const now = overlay.windowAt(this.player.seconds);
-    const { probability } = same[now];
-    $("patch-title").textContent = t("patch", { row: r + 1, column: c + 1 });
-    $("patch-text").textContent = t("patch_text", { probability: number(probability, 2), word: t(reading(probability)) });
-    $("patch-windows").replaceChildren(
-      ...this.answer.windows.map((window, i) => {
-        const made = node("li", t("patch_window", { start: number(window.start_s, 1), end: number(window.end_s, 1), probability: number(same[i].probability, 2) }));
-        made.style.setProperty("--bar", colour(same[i].probability));
-        made.style.setProperty("--share", same[i].probability);
-        if (i === now) made.setAttribute("aria-current", "true");
-        return made;
-      }),
-    );
-  }
-
-  /** The chosen patch, large, as the picture shows it now. */
-  _enlarge() {
-    const { overlay, bitmap } = this.player;
-    if (!overlay?.chosen || !bitmap) return;
-    const { row: r, column: c } = overlay.chosen;
-    const window = this.answer.windows[overlay.windowAt(this.player.seconds)];
-    const { box: [x0, y0, x1, y1] } = window.patches.find((patch) => patch.row === r && patch.column === c);
-    const canvas = $("patch-picture");
-    const context = canvas.getContext("2d");
-    const margin = 0.25 * (x1 - x0);
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    const scale = Math.min(canvas.width / (x1 - x0 + 2 * margin), canvas.height / (y1 - y0 + 2 * margin));
-    context.setTransform(scale, 0, 0, scale, canvas.width / 2 - (scale * (x0 + x1)) / 2, canvas.height / 2 - (scale * (y0 + y1)) / 2);
-    context.drawImage(bitmap, -0.5, -0.5);
-    overlay.draw(context, this.player.seconds, 1 / scale);
   }
 
   // -- tools ----------------------------------------------------------------------------------------------------------
@@ -240,7 +191,7 @@ export class Viewer extends EventTarget {
       await this.drawStrip(line[0][1] <= line[1][1] ? line : [line[1], line[0]]);
     } else if (this.tool === null && player.overlay) {
       const [x, y] = player.place(event);
-      this._choose(player.overlay.patchAt(player.context, x, y, player.seconds));
+      this.patch.choose(player.overlay.patchAt(player.context, x, y, player.seconds));
     }
   }
 
@@ -271,7 +222,7 @@ export class Viewer extends EventTarget {
       End: () => player.step(Infinity),
       "[": () => player.hurry(-1),
       "]": () => player.hurry(1),
-      Escape: () => (this.tool === null ? this._choose(null) : this._use(null)),
+      Escape: () => (this.tool === null ? this.patch.choose(null) : this._use(null)),
     }[event.key];
     if (!does) return;
     event.preventDefault();
@@ -298,15 +249,6 @@ export class Viewer extends EventTarget {
     }
   }
 
-  async _say(opinion) {
-    try {
-      await api.say(this.entry.id, opinion, $("opinion-note").value);
-      $("opinion-kept").textContent = t("opinion_kept");
-    } catch (error) {
-      this._complain(error, "opinion-kept");
-    }
-  }
-
   async _copyLink() {
     const address = `${location.origin}${location.pathname}#${this.entry.id}`;
     try {
@@ -323,14 +265,8 @@ export class Viewer extends EventTarget {
   }
 }
 
-function node(name, text) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  return made;
-}
-
 function row(cells, kind) {
   const made = document.createElement("tr");
-  made.append(...cells.map((cell) => node(kind, cell)));
+  made.append(...cells.map((cell) => element(kind, cell)));
   return made;
 }

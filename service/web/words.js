@@ -23,9 +23,12 @@ export const intendedUse = (answer) => (has("intended_use") ? t("intended_use") 
 
 export function probability({ probability: value, interval }) {
   if (value === null) return "";
-  const range = interval && { low: number(interval[0], 2), high: number(interval[1], 2) };
-  return t(range ? "probability_range" : "probability", { probability: number(value, 2), ...range });
+  const range = interval && { low: share(interval[0]), high: share(interval[1]) };
+  return t(range ? "probability_range" : "probability", { probability: share(value), ...range });
 }
+
+/** Never 0.00 or 1.00: nothing that is read off a clip is certain. As in service/evidence/words.py. */
+const share = (value) => number(Math.min(Math.max(value, 0.01), 0.99), 2);
 
 export function wallControl({ probability: value, wall_control: control }) {
   if (value === null) return "";

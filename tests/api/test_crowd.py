@@ -7,13 +7,13 @@ import httpx
 
 from tests.fakes import media
 from tests.fakes.phantoms import small_phantom
-from tests.fakes.service import serving, shipped_reader, wait_until
+from tests.fakes.service import is_ready, serving, shipped_reader
 
 
 def test_sixty_four_clips_at_once_on_a_small_queue_are_answered_or_told_when_to_come_back() -> None:
     clip = media.mp4(small_phantom("present", 2.2).frames)
     with serving(shipped_reader(), max_queued=4) as client:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200, 60)
+        assert is_ready(client)
         url = client.base_url.join("/v1/predict?saliency=none")
         with ThreadPoolExecutor(64) as threads:
             answers = list(threads.map(lambda _: httpx.post(url, content=clip, timeout=60, trust_env=False), range(64)))

@@ -1,7 +1,7 @@
 """A job's frames and M-modes over HTTP: drawn once, there while the job is, and frame by frame the clip."""
 
 import json
-from collections.abc import Iterator
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,10 @@ import pytest
 
 from service.api.frames import is_within
 from service.jobs.rendition import FRAMES, FRAMES_INDEX
-from tests.fakes.service import WordReader, serving, wait_until
+from tests.fakes.service import WordReader, is_ready, problem, serving, wait_until
 
 LINE = {"from": "10,4", "to": "10,40"}
 FORM = "Write both as 'x,y', in pixels of the clip's frame."
-
-
-@pytest.fixture
-def reader() -> WordReader:
-    return WordReader()
-
-
-@pytest.fixture
-def client(reader: WordReader, tmp_path: Path) -> Iterator[httpx.Client]:
-    with serving(reader, data_dir=tmp_path / "data") as client:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200)
-        yield client
-        reader.release()
 
 
 def hand_in(client: httpx.Client, word: str) -> str:
@@ -46,11 +33,6 @@ def ended(client: httpx.Client, job: str) -> str:
 
 def folder_of(job: str, tmp_path: Path) -> Path:
     return tmp_path / "data" / "jobs" / job.rpartition("/")[2]
-
-
-def problem(response: httpx.Response) -> tuple[int, str]:
-    assert response.headers["content-type"] == "application/problem+json"
-    return response.status_code, response.json()["code"]
 
 
 def grey(jpeg: bytes) -> int:
@@ -150,7 +132,7 @@ def test_many_who_ask_at_once_have_them_drawn_once(client: httpx.Client, reader:
 
 def test_who_waits_for_a_clips_frames_keeps_nobody_else_out(reader: WordReader, tmp_path: Path) -> None:
     with serving(reader, data_dir=tmp_path, max_concurrent=2, max_queued=0) as client, ThreadPoolExecutor(6) as threads:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200)
+        assert is_ready(client)
         job = hand_in(client, "slow")
         asked = [threads.submit(client.get, f"{job}/frames") for _ in range(6)]
         assert wait_until(lambda: reader.num_rendered > 0)
@@ -163,21 +145,48 @@ def test_who_waits_for_a_clips_frames_keeps_nobody_else_out(reader: WordReader, 
 
 def test_frames_that_take_longer_than_a_request_may_are_there_later(reader: WordReader, tmp_path: Path) -> None:
     with serving(reader, data_dir=tmp_path, deadline_s=0.3) as client:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200)
+        assert is_ready(client)
         job = hand_in(client, "slow")
         first, second = client.get(f"{job}/frames"), client.get(f"{job}/frames/data")
         reader.release()
 
-        assert problem(first) == problem(second) == (504, "deadline_exceeded")
-        assert first.headers["retry-after"] == "5"
-        assert first.json()["detail"] == "The frames were not drawn within 0.3 s. It goes on: ask again in 5 s."
+        assert (first.status_code, first.json()["share"] < 1, first.headers["retry-after"]) == (202, True, "1")
+        assert problem(second) == (504, "deadline_exceeded")
+        assert second.headers["retry-after"] == "5"
+        assert second.json()["detail"] == "The frames were not drawn within 0.3 s. It goes on: ask again in 5 s."
         assert wait_until(lambda: client.get(f"{job}/frames").status_code == 200)
     assert reader.num_rendered == 1
 
 
+def test_it_is_said_how_far_the_drawing_is(client: httpx.Client, reader: WordReader) -> None:
+    job = hand_in(client, "slow")
+    first = client.get(f"{job}/frames")
+    reader.release()
+
+    assert (first.status_code, first.headers["retry-after"]) == (202, "1")
+    assert 0 <= first.json()["share"] < 1
+    assert wait_until(lambda: client.get(f"{job}/frames").status_code == 200)
+    assert reader.num_rendered == 1
+
+
+def test_frames_looked_at_longest_ago_are_forgotten_above_the_limit_and_drawn_again(reader: WordReader, tmp_path: Path) -> None:
+    with serving(reader, data_dir=tmp_path / "data", max_frames_bytes=1) as client:
+        assert is_ready(client)
+        old, lately, new = (hand_in(client, word) for word in ("present", "absent", "still"))
+        for job in (old, lately):
+            assert client.get(f"{job}/frames").status_code == 200
+        os.utime(folder_of(old, tmp_path) / FRAMES_INDEX, (0, 0))
+        size = client.get(f"{new}/frames").json()["offsets"][-1]
+
+        kept = [job for job in (old, lately, new) if (folder_of(job, tmp_path) / FRAMES).exists()]
+        assert kept == [lately, new]  # whatever they take: somebody looks at them
+        assert client.get(f"{old}/frames").status_code == 200
+        assert len(client.get(f"{new}/frames/data").content) == size
+
+
 def test_a_decoder_that_stands_still_is_given_up(reader: WordReader, tmp_path: Path) -> None:
     with serving(reader, data_dir=tmp_path, deadline_s=0.3, max_seconds=0.5, max_job_seconds=0.5) as client:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200)
+        assert is_ready(client)
         job = hand_in(client, "slow")
         client.get(f"{job}/frames")
 

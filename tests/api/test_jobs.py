@@ -1,7 +1,7 @@
 """Jobs over HTTP, with the real ledger (SQLite) and a reader whose answers can be told from the clip."""
 
 import json
-from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +10,10 @@ import pytest
 
 from service.engine.turn import Lane
 from service.errors import EngineFailed
-from service.jobs.feedback import FEEDBACK
-from tests.fakes.service import PATIENT, WordReader, serving, wait_until
-
-
-@pytest.fixture
-def reader() -> WordReader:
-    return WordReader()
-
-
-@pytest.fixture
-def client(reader: WordReader, tmp_path: Path) -> Iterator[httpx.Client]:
-    with serving(reader, data_dir=tmp_path / "data") as client:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200)
-        yield client
-        reader.release()
+from service.jobs.feedback import FEEDBACK, KEPT_CLIPS
+from service.jobs.office import JobOffice
+from service.settings import Settings
+from tests.fakes.service import PATIENT, WordReader, is_ready, serving, wait_until
 
 
 def hand_in(client: httpx.Client, word: str, query: str = "") -> dict[str, Any]:
@@ -186,15 +175,70 @@ def test_an_opinion_that_is_none_is_refused(client: httpx.Client) -> None:
     assert (response.status_code, response.json()["code"]) == (422, "bad_option")
 
 
+def test_what_was_seen_is_kept_with_the_region_that_was_asked_about(client: httpx.Client, tmp_path: Path) -> None:
+    id = ended(client, hand_in(client, "absent", "?region=10,20+90,20+90,60")["id"])["id"]
+    said = client.post(f"/v1/jobs/{id}/feedback", json={"opinion": "disagree", "sign": "lung_point"})
+    kept = json.loads((tmp_path / "data" / FEEDBACK).read_text())
+
+    assert said.status_code == 204
+    assert (kept["sign"], kept["label"]) == ("lung_point", "lung_point")
+    assert kept["region"] == "10.0,20.0 90.0,20.0 90.0,60.0"
+
+
+def test_an_opinion_that_contradicts_itself_is_refused(client: httpx.Client, tmp_path: Path) -> None:
+    id = ended(client, hand_in(client, "absent")["id"])["id"]
+    response = client.post(f"/v1/jobs/{id}/feedback", json={"opinion": "agree", "sign": "present"})
+
+    sentence = "The verdict is absent; the opinion agree and the sign present contradict each other."
+    assert (response.status_code, response.json()["detail"]) == (422, sentence)
+    assert not (tmp_path / "data" / FEEDBACK).exists()
+
+
+def test_the_clip_of_an_opinion_goes_with_its_job_unless_the_site_keeps_it(client: httpx.Client, tmp_path: Path) -> None:
+    id = ended(client, hand_in(client, "absent")["id"])["id"]
+    client.post(f"/v1/jobs/{id}/feedback", json={"opinion": "agree"})
+
+    assert not (tmp_path / "data" / KEPT_CLIPS).exists()
+
+
+def test_a_clip_kept_for_its_opinion_outlives_its_job_and_goes_when_that_is_deleted(reader: WordReader, tmp_path: Path) -> None:
+    with serving(reader, data_dir=tmp_path, keep_feedback_clips=True) as client:
+        assert is_ready(client)
+        id = ended(client, hand_in(client, "absent")["id"])["id"]
+        for _ in range(2):
+            assert client.post(f"/v1/jobs/{id}/feedback", json={"opinion": "agree"}).status_code == 204
+        office = JobOffice.furnish(Settings(data_dir=tmp_path), reader)
+        assert office.sweep(datetime.now(UTC) + timedelta(hours=25)) == 1
+        office.ledger.close()
+
+        assert client.get(f"/v1/jobs/{id}").status_code == 404
+        assert (tmp_path / KEPT_CLIPS / id).read_bytes() == b"absent"
+        assert client.delete(f"/v1/jobs/{id}").status_code == 204
+        assert not (tmp_path / KEPT_CLIPS / id).exists()
+        assert client.delete(f"/v1/jobs/{id}").status_code == 404
+
+
+def test_a_kept_clip_goes_with_a_job_that_is_deleted_in_its_time(reader: WordReader, tmp_path: Path) -> None:
+    with serving(reader, data_dir=tmp_path, keep_feedback_clips=True) as client:
+        assert is_ready(client)
+        id = ended(client, hand_in(client, "absent")["id"])["id"]
+        client.post(f"/v1/jobs/{id}/feedback", json={"opinion": "agree"})
+        assert (tmp_path / KEPT_CLIPS / id).exists()
+        client.delete(f"/v1/jobs/{id}")
+
+        assert not (tmp_path / KEPT_CLIPS / id).exists()
+        assert client.get(f"/v1/jobs/{id}").status_code == 404
+
+
 def test_a_job_is_done_by_the_next_process_when_one_stops(reader: WordReader, tmp_path: Path) -> None:
     with serving(reader, data_dir=tmp_path) as client:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200)
+        assert is_ready(client)
         id = hand_in(client, "slow")["id"]
         assert reader.started.wait(5)
     assert reader.stopped.wait(5)
     reader.release()
     with serving(reader, data_dir=tmp_path) as client:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200)
+        assert is_ready(client)
         assert ended(client, id)["verdict"] == "present"
 
 

@@ -12,6 +12,7 @@ import tomli_w
 from pydicom import dcmread
 
 from service.errors import ArchiveFailed, Overloaded
+from service.jobs.ledger import Ledger
 from service.pacs.outgoing.pull import Puller
 from service.pacs.outgoing.remote import Wanted
 from service.pacs.site import Archive, Site
@@ -20,7 +21,7 @@ from tests.fakes.inbox import FolderInbox
 from tests.fakes.media import texture
 from tests.fakes.orthanc import Orthanc, free_port
 from tests.fakes.queues import LOST, READ, copy_story
-from tests.fakes.service import WordReader, serving, wait_until
+from tests.fakes.service import WordReader, is_ready, problem, serving, wait_until
 
 STUDY = "1.2.826.1"
 TO_ARCHIVE = {"name": "archive", "results": [], "dicom": {"ae_title": "ARCHIVE", "address": "127.0.0.1", "port": 104}}
@@ -33,7 +34,7 @@ def pacs(folder: Path, **site: Any) -> Iterator[httpx.Client]:
     receive = {"port": free_port(), "calling_ae_titles": ["*"], "min_free_bytes": 0, **site.pop("receive", {})}
     (folder / "pacs.toml").write_text(tomli_w.dumps({"receive": receive, **site}))
     with serving(WordReader(), data_dir=folder / "data", site=folder / "pacs.toml") as client:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200)
+        assert is_ready(client)
         yield client
 
 
@@ -94,6 +95,24 @@ def test_the_clips_of_a_study_are_fetched_by_c_move(orthanc: Orthanc, tmp_path: 
         assert (answer.status_code, answer.json()["problems"]) == (202, [])
         (job,) = answer.json()["jobs"]
         assert wait_until(lambda: state(client, job) == "done", 20)
+
+
+def test_a_ledger_that_is_away_is_told_of_clips_that_were_here_before(
+    orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(ledger: Ledger) -> None:
+        raise ConnectionRefusedError
+
+    orthanc.upload(clip(1))
+    port = free_port()
+    orthanc.introduce("SEASHORE", port)
+    with pacs(tmp_path, archive=by_dicom(orthanc.dicom_port), receive={"port": port}) as client:
+        assert analyse(client, study=STUDY).status_code == 202
+        monkeypatch.setattr(Ledger, "_client", away)
+        answer = analyse(client, study=STUDY)
+
+    assert problem(answer) == (503, "ledger_unavailable")
+    assert answer.json()["detail"] == "The list of jobs cannot be written or read just now."
 
 
 def test_a_listener_that_turns_the_archive_away_is_found_out(orthanc: Orthanc, tmp_path: Path) -> None:
@@ -197,12 +216,14 @@ def test_prometheus_sees_every_destination(story: httpx.Client) -> None:
     assert "seashore_ledger_up 1.0" in lines
 
 
-def test_the_page_and_its_files_are_served(story: httpx.Client) -> None:
-    page = story.get("/pacs")
+def test_the_old_address_of_the_page_leads_to_where_it_is_now(story: httpx.Client) -> None:
+    moved = story.get("/pacs")
+    page = story.get("/pacs", follow_redirects=True)
 
+    assert (moved.status_code, moved.headers["location"]) == (307, "admin#pacs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    assert all(story.get(f"/web/pacs.{kind}").status_code == 200 for kind in ("css", "js"))
+    assert all(story.get(f"/web/{file}").status_code == 200 for file in ("admin.css", "admin.js", "pacs.js"))
 
 
 def test_a_service_without_a_site_file_says_that_it_is_no_node() -> None:

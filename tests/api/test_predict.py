@@ -60,7 +60,7 @@ def test_the_answer_has_the_fields_of_the_contract(client: httpx.Client) -> None
     assert body["quality"] == {"assessable": True, "score": 0.9, "reasons": []}
     assert body["lung_sliding"] == {"probability": 0.93, "interval": [0.85, 0.97], "verdict": "present", "wall_control": 0.12}
     assert body["lung_point"] == {"suspected": False, "x_px": None}
-    assert list(body["pleura"]) == ["confidence", "line", "interspaces", "columns", "slide_over_time"]
+    assert list(body["pleura"]) == ["confidence", "line", "interspaces", "columns", "slide_over_time", "motion"]
     assert list(body["pleura"]["columns"][0]) == ["x_px", "slide_px", "slide_mm", "wall_px", "tracking", "probability"]
     assert len(body["pleura"]["slide_over_time"]["t_s"]) == len(body["pleura"]["slide_over_time"]["px"])
     assert list(body["windows"][0]) == ["start_s", "end_s", "probability", "patches"]

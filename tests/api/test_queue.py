@@ -2,10 +2,12 @@
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import httpx
+import pytest
 
 from tests.fakes.service import WordReader, serving, wait_until
 
@@ -109,6 +111,28 @@ def test_a_clip_that_would_wait_too_long_is_told_when_to_come_back() -> None:
         assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
         assert int(refused.headers["retry-after"]) in (1, 2)
     assert [first[0].status_code, second[0].status_code] == [200, 200]
+
+
+def test_a_queue_that_stands_is_kept_short_until_it_has_been_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A burst may wait for the whole of SEASHORE_MAX_WAIT_S; where more comes than can be read, that would only make everybody wait."""
+    monkeypatch.setattr("service.api.queue.STANDING_AFTER_S", 0.5)
+    monkeypatch.setattr("service.api.queue.STANDING_WAIT_S", 0.5)
+    reader = WordReader()
+    with serving(reader, max_concurrent=1, max_wait_s=60.0) as client, in_background(client, b"slow") as first:
+        assert reader.started.wait(5)
+        with in_background(client, b"present") as second:
+            assert wait_until(lambda: pending(client) == 2)
+            with in_background(client, b"present") as of_the_burst:
+                assert wait_until(lambda: pending(client) == 3)
+                time.sleep(0.6)
+                refused = client.post("/v1/predict", content=b"present")
+                reader.release()
+        assert wait_until(lambda: pending(client) == 0)
+
+        assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
+        assert 1 <= int(refused.headers["retry-after"]) <= 4
+        assert [one[0].status_code for one in (first, second, of_the_burst)] == [200, 200, 200]
+        assert client.get("/v1/node").json()["queue"]["full"] is False
 
 
 def test_a_service_that_is_told_to_stop_reads_what_is_here_and_takes_no_more() -> None:

@@ -58,6 +58,16 @@ def test_the_models_are_listed_with_the_default() -> None:
         }
 
 
+def test_what_has_not_happened_yet_is_counted_as_0_so_that_its_first_time_is_a_rise() -> None:
+    with serving(WordReader()) as client:
+        text = client.get("/metrics").text
+
+    assert 'seashore_requests_total{outcome="engine_failed"} 0.0' in text
+    assert 'seashore_requests_total{outcome="internal_error"} 0.0' in text
+    assert 'seashore_verdicts_total{verdict="not_assessable"} 0.0' in text
+    assert 'seashore_quality_reasons_total{reason="probe_moving"} 0.0' in text
+
+
 def test_metrics_count_outcomes_verdicts_and_stages() -> None:
     with serving(WordReader()) as client:
         for word in (b"present", b"absent", b"absent", b"unreadable_clip", b"bug"):
@@ -78,7 +88,7 @@ def test_no_name_of_a_file_reaches_the_log_or_the_metrics(caplog: pytest.LogCapt
             client.post("/v1/predict", files={"clip": ("Roe^Richard.dcm", word)})
         metrics = client.get("/metrics").text
 
-    assert "predict: unreadable_clip in" in caplog.text
+    assert "POST /v1/predict: 422 unreadable_clip in" in caplog.text
     assert "Roe" not in caplog.text + metrics
     assert f"engine_failed: This is the sentence of engine_failed. {PATIENT}" in caplog.text  # log_detail is for the log
 

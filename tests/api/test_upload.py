@@ -99,7 +99,7 @@ def test_a_clip_of_the_limit_is_taken_and_one_byte_more_is_not(client: httpx.Cli
 def test_a_body_over_the_limit_is_refused_while_it_streams(client: httpx.Client, content_type: str, is_size_declared: bool) -> None:
     """The server answers although the body never ends: it does not wait for the rest."""
     size = b"Content-Length: 9999999999" if is_size_declared else b"Transfer-Encoding: chunked"
-    head = b"POST /v1/predict HTTP/1.1\r\nHost: here\r\nContent-Type: %b\r\n%b\r\n\r\n" % (content_type.encode(), size)
+    head = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: %b\r\n%b\r\n\r\n" % (content_type.encode(), size)
     start = b"--edge\r\nContent-Disposition: form-data; name=clip\r\n\r\n" if "multipart" in content_type else b""
     data = start + b"p" * (LIMIT_BYTES + OVERHEAD_BYTES)
     chunk = data if is_size_declared else b"%x\r\n%b\r\n" % (len(data), data)
@@ -119,7 +119,7 @@ def test_a_form_cannot_hide_an_endless_header_or_preamble(client: httpx.Client) 
 
 def test_a_clip_that_does_not_arrive_in_time_is_given_up(client: httpx.Client) -> None:
     with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=5) as connection:
-        connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: here\r\nContent-Length: 10\r\n\r\npre")
+        connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\npre")
         answer = connection.recv(4096)
 
     assert answer.startswith(b"HTTP/1.1 504 ")
@@ -129,7 +129,7 @@ def test_an_upload_that_breaks_off_leaves_nothing_behind_and_the_next_is_served(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with serving(WordReader()) as client:
         with socket.create_connection((client.base_url.host, client.base_url.port or 0), timeout=5) as connection:
-            connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\npresent")
+            connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\npresent")
             assert wait_until(lambda: list(tmp_path.iterdir()))
         assert wait_until(lambda: not list(tmp_path.iterdir()))
 

@@ -97,8 +97,15 @@ def _cold(plan: Plan) -> Section:
     return cold.measure(plan)
 
 
+def _cage(plan: Plan) -> Section:
+    from tests.bench import cage
+
+    return cage.measure(plan)
+
+
 PARTS: dict[str, Part] = {
     "answer": _answer,
+    "cage": _cage,
     "load": _load,
     "engine": _engine,
     "saliency": _saliency,

@@ -60,6 +60,8 @@ class Running:
     port: int
     pid: int
     ready_after_s: float
+    log: Path
+    """What it says; gone when it has ended."""
 
     def ask(
         self, clip: Path, *, clients: int = 1, seconds: float = 600.0, max_requests: int = 1_000_000, once: bool = False, path: str = ""
@@ -105,7 +107,7 @@ def running(server: Server) -> Iterator[Running]:
             command = [part.format(port=port) for part in server.command]
             child = subprocess.Popen(command, stdout=out, stderr=out, env=environment, cwd=ROOT, start_new_session=True)
         try:
-            yield Running(server, port, child.pid, _wait_until_ready(server, port, child, log))
+            yield Running(server, port, child.pid, _wait_until_ready(server, port, child, log), log)
         finally:
             processes.end(child.pid)
             child.wait()

@@ -52,10 +52,10 @@ def millis(seconds: float) -> str:
     return figure(seconds * 1000, "ms", 0)
 
 
-def write_between(page: Path, made: str) -> None:
+def write_between(page: Path, made: str, begin: str = BEGIN, end: str = END) -> None:
     """Put `made` between the markers of `page`; its prose stays. Raises: ValueError when the page does not hold both once, in order."""
     text = page.read_text()
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise ValueError(f"{page.name} must hold the lines {BEGIN!r} and {END!r}, once each and in this order.")
-    before, rest = text.split(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n\n{made.strip()}\n\n{END}{rest.split(END)[1]}")
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise ValueError(f"{page.name} must hold the lines {begin!r} and {end!r}, once each and in this order.")
+    before, rest = text.split(begin)
+    page.write_text(f"{before}{begin}\n\n{made.strip()}\n\n{end}{rest.split(end)[1]}")

@@ -438,3 +438,16 @@ def test_frames_too_small_are_refused_by_their_header() -> None:
 
 def test_bytes_that_only_begin_like_a_data_set_are_no_clip() -> None:
     assert refusal(b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" * 20, UnsupportedFormat).startswith("This is not a clip of a known kind.")
+
+
+@pytest.mark.parametrize("num_bytes", [0, 1, 63])
+def test_an_rle_frame_too_short_for_its_own_header_is_left_out(num_bytes: int) -> None:
+    """Found by soaking: pydicom cannot even wrap an empty one."""
+    whole = dicom.every_syntax()["RLE"](GREY)
+    last = whole.rindex(b"\xfe\xff\x00\xe0")
+    cut = whole[: last + 4] + num_bytes.to_bytes(4, "little") + whole[last + 8 : last + 8 + num_bytes]
+
+    clip = opened(cut)
+
+    assert clip.info.num_frames == 3
+    assert "1 frame could not be decoded and was left out." in clip.info.warnings

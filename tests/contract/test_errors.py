@@ -2,6 +2,7 @@
 
 import logging
 import re
+from pathlib import Path
 
 import pytest
 
@@ -25,12 +26,17 @@ STATUSES = {
     "unknown_job": 404,
     "job_not_done": 409,
     "no_such_clips": 404,
+    "unauthenticated": 401,
+    "forbidden": 403,
     "overloaded": 429,
     "stopping": 503,
     "deadline_exceeded": 504,
     "bad_bundle": 503,
     "engine_failed": 503,
     "ledger_unavailable": 503,
+    "no_room": 507,
+    "bad_keys": 503,
+    "sign_on_failed": 503,
     "bad_site": 503,
     "no_archive": 501,
     "archive_failed": 502,
@@ -74,6 +80,17 @@ def test_an_error_of_the_reader_is_answered_with_its_status_code_and_sentence(ki
     assert PATIENT not in response.text
 
 
+@pytest.mark.parametrize("kind", all_errors(), ids=lambda kind: kind.code)
+def test_an_error_raised_anew_says_the_same_and_keeps_no_trace(kind: type[errors.SeashoreError]) -> None:
+    with pytest.raises(kind) as caught:
+        raise kind("As it was.", retry_after_s=7, log_detail="why")
+    anew, later = caught.value.anew(), caught.value.anew(retry_after_s=30)
+
+    assert (type(anew), str(anew), anew.retry_after_s, anew.log_detail) == (kind, "As it was.", 7, "why")
+    assert anew.__traceback__ is None
+    assert later.retry_after_s == 30
+
+
 def test_a_clip_that_is_too_long_is_told_where_long_clips_go() -> None:
     problem = problem_of(errors.ClipTooLong("The clip is longer than 120 s."))
 
@@ -91,6 +108,24 @@ def test_a_bug_is_a_bare_500_and_a_log_line_without_what_the_bug_quotes(caplog: 
     assert "internal_error: ZeroDivisionError in read (service.py:" in caplog.text
     assert PATIENT not in caplog.text
     assert afterwards.status_code == 200
+
+
+def test_an_address_that_does_not_take_a_method_names_all_that_it_takes(tmp_path: Path) -> None:
+    with serving(WordReader(), data_dir=tmp_path) as client:
+        allowed = {path: client.options(path).headers["allow"] for path in ("/v1/jobs/7", "/v1/session", "/v1/jobs", "/healthz")}
+        sentence = client.put("/v1/session").json()["detail"]
+
+    assert allowed == {"/v1/jobs/7": "GET, DELETE", "/v1/session": "GET, POST, DELETE", "/v1/jobs": "POST", "/healthz": "GET"}
+    assert sentence == "Use GET, POST, DELETE here, not PUT."
+
+
+@pytest.mark.parametrize("body", [b"\xff\x4f", b"{", b"[1"])
+def test_a_body_that_is_no_json_is_an_option_that_is_wrong(tmp_path: Path, body: bytes) -> None:
+    with serving(WordReader(), data_dir=tmp_path) as client:
+        response = client.post("/v1/session", content=body, headers={"content-type": "application/json"})
+
+    assert (response.status_code, response.json()["code"]) == (422, "bad_option")
+    assert response.json()["detail"].startswith(("The body is not JSON.", "These do not have the form they need: "))
 
 
 @pytest.mark.parametrize(

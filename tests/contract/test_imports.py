@@ -14,30 +14,36 @@ ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("service.cli",),
-    ("service.pacs_cli", "service.ray_app", "service.validate_cli"),
+    ("service.feedback_cli", "service.keys_cli", "service.pacs_cli", "service.ray_app", "service.validate_cli"),
     ("service.api", "service.web"),
+    ("service.access",),
+    ("service.feedback",),
     ("service.pacs",),
     ("service.jobs",),
+    ("service.remote.reader_desk",),
     ("service.readers",),
     ("service.remote", "service.validation"),
     ("service.reader",),
     ("service.file_clip", "service.record"),
     ("service.shelf",),
     ("service.options",),
-    ("service.loading",),
+    ("service.loading", "service.signature"),
     ("service.pipeline",),
     ("service.answer",),
+    ("service.tracked",),
     ("service.reading",),
     ("service.model",),
     ("service.evidence",),
     ("service.engine",),
     ("service.report",),
-    ("service.manifest", "service.metrics"),
-    ("service.manifest_rows",),
+    ("service.manifest_writing",),
+    ("service.drift", "service.manifest", "service.metrics"),
+    ("service.manifest_rows", "service.pseudonyms"),
     ("service.bundle",),
     ("service.cine",),
-    ("service.settings", "service.telemetry", "service.sandbox"),
-    ("service.errors", "service.findings", "service.machine"),
+    ("service.logs",),
+    ("service.settings", "service.telemetry", "service.disk", "service.sandbox", "service.tracing", "service.versions"),
+    ("service.allocator", "service.errors", "service.findings", "service.machine", "service.standing"),
 )
 """Top to bottom. A module imports from its own entry and from the rows below its own, never from above or beside."""
 
@@ -49,7 +55,7 @@ ONLY_THERE = {
     "fastapi": ("service.api", "service.cli"),
     "starlette": ("service.api", "service.cli"),
     "uvicorn": ("service.api", "service.cli"),
-    "typer": ("service.cli", "service.pacs_cli", "service.validate_cli"),
+    "typer": ("service.cli", "service.feedback_cli", "service.keys_cli", "service.pacs_cli", "service.validate_cli"),
     "ray": ("service.ray_app",),
     "dbos": ("service.jobs",),
     "sqlalchemy": ("service.jobs",),
@@ -57,7 +63,11 @@ ONLY_THERE = {
     "pynetdicom": ("service.pacs",),
     "highdicom": ("service.pacs",),
     "dicomweb_client": ("service.pacs",),
-    "requests": ("service.pacs",),
+    "requests": ("service.access", "service.pacs"),
+    "jwt": ("service.access",),
+    "opentelemetry": ("service.tracing",),
+    "itsdangerous": ("service.access",),
+    "limits": ("service.api",),
     "urllib3": ("service.pacs",),
     "reportlab": ("service.evidence",),
     "matplotlib": ("service.report",),
@@ -73,10 +83,12 @@ TRAINING_MAY_IMPORT = (
     "service.errors",
     "service.findings",
     "service.manifest",
+    "service.manifest_writing",
     "service.metrics",
+    "service.pseudonyms",
     "service.report",
 )
-_JUDGES = ("assemble", "calibrate", "cli", "controls", "evaluate", "export", "sensitivity", "sensitivity_cli", "trials.answers")
+_JUDGES = ("assemble", "calibrate", "cli", "controls", "evaluate", "export", "inputs", "sensitivity", "sensitivity_cli", "trials.answers")
 EVALUATION = tuple(f"training.{module}" for module in _JUDGES)
 EVALUATION_MAY_IMPORT = ("service.engine", "service.loading", "service.model", "service.pipeline", "service.reading")
 """What runs the exported graph, or the whole service, to judge it."""

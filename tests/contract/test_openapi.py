@@ -11,7 +11,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from service.api.openapi import written
-from tests.fakes.service import WordReader, serving, serving_everything, shipped_reader, wait_until
+from tests.fakes.service import WordReader, is_ready, serving, serving_everything, shipped_reader
 from tests.openapi_examples import FOLDER, REQUESTS, agrees, replay, shortened
 
 OPENAPI = Path(__file__).resolve().parents[2] / "openapi"
@@ -25,7 +25,7 @@ def example(name: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     with serving_everything(shipped_reader(), tmp_path_factory.mktemp("everything")) as client:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200)
+        assert is_ready(client)
         yield client
 
 

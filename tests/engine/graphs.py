@@ -38,6 +38,20 @@ def write_failing(directory: Path) -> Path:
     return _save(directory / "failing.onnx", nodes, "patches", TensorProto.UINT8, {"logits": ["M"]}, SHAPE)
 
 
+def shift(path: Path, by: float) -> None:
+    """Add so much to the logits of a graph, in its file."""
+    model = onnx.load(path)
+    (made,) = (node for node in model.graph.node if "logits" in node.output)
+    made.output[list(made.output).index("logits")] = "unshifted"
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            if name == "logits":
+                node.input[place] = "unshifted"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(by), "by"))
+    model.graph.node.append(helper.make_node("Add", ["unshifted", "by"], ["logits"]))
+    onnx.save(model, path)
+
+
 def _sum(given: str, name: str) -> onnx.NodeProto:
     return helper.make_node("ReduceSum", [given, "axes"], [name], keepdims=0)
 

@@ -57,6 +57,16 @@ class SumEngine:
         return self.logits(pixels.astype(np.uint8)), np.ones_like(pixels)
 
 
+class SmallEngine(SumEngine):
+    """Has memory for two patches at a time."""
+
+    def logits(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+        logits = super().logits(patches)
+        if len(patches) > 2:
+            raise EngineFailed("Out of memory.")
+        return logits
+
+
 def patches(*values: int) -> NDArray[np.uint8]:
     """Patches of two pixels, both of this value."""
     return np.array(values, np.uint8).reshape(-1, 1, 1, 1, 1).repeat(2, axis=4)
@@ -192,7 +202,15 @@ def test_of_a_clip_that_failed_nothing_more_is_run() -> None:
             failed.result(5)
 
     assert wait_until(lambda: engine.running == 0)
-    assert engine.batches == [4]
+    assert engine.batches == [4, 2]  # the second one to see whether a smaller batch would do
+
+
+def test_a_batch_that_is_too_large_for_the_memory_is_read_in_halves() -> None:
+    engine = SmallEngine(streams=1)
+    with Batcher(engine).turn() as turn:
+        assert turn.ask(Task.CLASSIFY, patches(1, 2, 3, 4)).result(5).logits.tolist() == [2, 4, 6, 8]
+
+    assert engine.batches == [4, 2, 2]
 
 
 def test_work_that_waits_is_known_in_seconds() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.evidence.mmode import best_beam, line_height, mmode
-from service.findings import Column, LungPoint, PleuraFinding, SlideOverTime, Verdict
+from service.findings import Column, LungPoint, PleuraFinding, SlideOverTime, TrackedMotion, Verdict
 from tests.fakes.analysis import example_analysis
 
 
@@ -55,12 +55,14 @@ def test_the_beam_goes_through_the_best_tracked_column_along_its_patches() -> No
 
 def test_without_patches_the_beam_is_square_to_the_line_and_ends_at_the_frame() -> None:
     analysis, _ = example_analysis(100, 80, num_windows=1, with_saliency=False)
+    nothing = np.zeros(0, np.float32)
     level = PleuraFinding(
         confidence=1.0,
         line=((10.0, 30.0), (90.0, 30.0)),
         interspaces=((10.0, 90.0),),
         columns=(Column(50.0, 1.0, None, 0.1, 0.9, None),),
-        slide_over_time=SlideOverTime(np.zeros(0, np.float32), np.zeros(0, np.float32)),
+        slide_over_time=SlideOverTime(nothing, nothing),
+        motion=TrackedMotion(nothing, (), (), np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)),
     )
 
     beam = best_beam(replace(analysis, windows=(), sector=(), pleura=level))

@@ -115,6 +115,18 @@ def test_every_frame_is_kept_and_shown_when_it_was(tmp_path: Path) -> None:
         assert container.duration == pytest.approx(800_000, abs=1000)  # microseconds: the last frame keeps its 0.06 s
 
 
+def test_frames_closer_than_the_clock_of_mpeg_can_tell_are_kept_in_their_order(tmp_path: Path) -> None:
+    """Found by soaking: the muxer refuses two frames at one time."""
+    times_s = np.array([0.0, 1e-6, 2e-6, 0.5])
+
+    annotate(MemoryClip(np.zeros((4, 240, 320), np.uint8), times_s, 0.6), bare(320, 240), tmp_path / "out.mp4")
+
+    shown_s, _ = times_and_frames(tmp_path / "out.mp4")
+    assert len(shown_s) == 4
+    assert shown_s == sorted(set(shown_s))
+    assert shown_s[-1] == pytest.approx(0.5, abs=1e-4)
+
+
 def test_it_is_h264_that_plays_anywhere_with_its_index_first(tmp_path: Path) -> None:
     out = tmp_path / "annotated.mp4"
     annotate(black(139, 141, 3), bare(139, 141), out)

@@ -80,6 +80,16 @@ def test_the_probability_says_what_it_is_the_probability_of() -> None:
 
 
 @pytest.mark.parametrize(
+    ("probability", "interval", "said"),
+    [(0.9987, (0.9951, 1.0), "0.99 (95 %: 0.99-0.99)"), (0.0004, (0.0, 0.0123), "0.01 (95 %: 0.01-0.01)")],
+)
+def test_nothing_is_certain(probability: float, interval: tuple[float, float], said: str) -> None:
+    sliding = replace(answer(Verdict.ABSENT).lung_sliding, probability=probability, interval=interval)
+
+    assert words.probability_line(sliding) == f"Probability of sliding {said}"
+
+
+@pytest.mark.parametrize(
     ("quality", "line"),
     [
         (Quality(True, 0.9, ()), "Picture quality: good (0.90)"),

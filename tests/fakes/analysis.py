@@ -10,6 +10,7 @@ r"""A whole answer, made up but self-consistent: a convex clip with two interspa
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from service.findings import (
     Arrays,
     ClipSummary,
     Column,
+    InputStatistics,
     LungPoint,
     LungSliding,
     ModelRef,
@@ -32,6 +34,7 @@ from service.findings import (
     ReasonCode,
     SlideOverTime,
     Timings,
+    TrackedMotion,
     Verdict,
     WindowFinding,
 )
@@ -43,6 +46,17 @@ NUM_COLUMNS = 10
 NUM_ROWS = 2
 PROBABILITY = {Verdict.PRESENT: 0.93, Verdict.ABSENT: 0.07, Verdict.INDETERMINATE: 0.52}
 INTERVAL = {Verdict.PRESENT: (0.85, 0.97), Verdict.ABSENT: (0.03, 0.15), Verdict.INDETERMINATE: (0.31, 0.74)}
+INPUTS = InputStatistics(
+    lung_grey=101.5,
+    lung_contrast=30.0,
+    wall_grey=120.0,
+    frame_rate_fps=30.0,
+    picture_scale=0.75,
+    pleura_depth_share=0.2,
+    wall_motion_px=1.5,
+    slide_px=4.0,
+    quality=0.9,
+)
 NO_PLEURA = Reason(ReasonCode.NO_PLEURA, "No pleural line was found. Turn the probe across two ribs and record again.")
 PROBE_MOVING = Reason(ReasonCode.PROBE_MOVING, "The chest wall moves as much as the lung. Hold the probe still and record again.")
 
@@ -87,6 +101,7 @@ def example_analysis(
         windows=windows,
         warnings=(),
         timings=Timings(decode_ms=120.0, pleura_ms=80.0, model_ms=310.0, saliency_ms=640.0, total_ms=1150.0),
+        inputs=INPUTS,
     )
     return analysis, _arrays(num_windows, flat, gradients)
 
@@ -168,7 +183,15 @@ def _pleura(fan: _Fan, probabilities: list[float], num_windows: int, mm_per_px: 
     px = (1.4 * np.median(slides) * np.sin(2 * np.pi * t_s / 3.0)).astype(np.float32)
     interspaces = ((fan.at(0.05, 0)[0], fan.at(0.45, 0)[0]), (fan.at(0.55, 0)[0], fan.at(0.95, 0)[0]))
     line = tuple(fan.at(u, 0) for u in np.linspace(0, 1, 41).tolist())
-    return PleuraFinding(0.88, line, interspaces, columns, SlideOverTime(t_s, px))
+    return PleuraFinding(0.88, line, interspaces, columns, SlideOverTime(t_s, px), _motion(fan, us, t_s, px))
+
+
+def _motion(fan: _Fan, us: list[float], t_s: NDArray[np.float32], px: NDArray[np.float32]) -> TrackedMotion:
+    """The wall rests, the lung goes as the curve says; the last place is lost all along."""
+    lung = np.tile(px[:, None], (1, len(us)))
+    lung[:, -1] = np.nan
+    at = [tuple(fan.at(u, depth) for u in us) for depth in (-0.5, 0.5)]
+    return TrackedMotion(t_s, at[0], at[1], np.zeros_like(lung), lung)
 
 
 def _arrays(num_windows: int, probabilities: list[float], gradients: NDArray[np.float32] | None) -> Arrays:
@@ -199,6 +222,7 @@ def _not_assessable(fan: _Fan, num_windows: int, mm_per_px: float | None, reason
         windows=(),
         warnings=(),
         timings=Timings(decode_ms=120.0, pleura_ms=80.0, model_ms=0.0, saliency_ms=0.0, total_ms=200.0),
+        inputs=replace(INPUTS, lung_grey=None, lung_contrast=None, wall_grey=None, wall_motion_px=None, slide_px=None, quality=0.0),
     )
 
 

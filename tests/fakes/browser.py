@@ -23,11 +23,16 @@ FLAGS = (
     "--no-sandbox",  # its sandbox does not run as root, as in a container; it opens this machine's own page alone
 )
 ANSWER_WITHIN_S = 60.0
+LEAVES_PAGE = ("Inspected target navigated or closed", "Cannot find context with specified id", "Execution context was destroyed")
 
 
 def executable() -> str | None:
     """Chromium's path, where it is installed."""
     return next((path for path in map(shutil.which, NAMES) if path is not None), None)
+
+
+class LeavesPageError(Exception):
+    """The page was left while it was asked: what it would have answered is gone with it."""
 
 
 class Page:
@@ -89,9 +94,16 @@ class Page:
 
     def wait_for(self, expression: str, seconds: float = ANSWER_WITHIN_S) -> None:
         end_s = time.monotonic() + seconds
-        while not self.value(expression):
+        while not self._is_true_by_now(expression):
             assert time.monotonic() < end_s, f"not within {seconds:g} s: {expression}; problems: {self.problems}"
             time.sleep(0.05)
+
+    def _is_true_by_now(self, expression: str) -> bool:
+        """Not while one page makes room for the next, as after a click that loads it."""
+        try:
+            return bool(self.value(expression))
+        except LeavesPageError:
+            return False
 
     def call(self, method: str, **parameters: Any) -> Any:
         self._num_calls += 1
@@ -102,6 +114,8 @@ class Page:
         while True:
             answer = self._receive()
             if answer.get("id") == self._num_calls:
+                if any(said in answer.get("error", {}).get("message", "") for said in LEAVES_PAGE):
+                    raise LeavesPageError(method)
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return answer["result"]
             self._note(answer)

@@ -20,12 +20,13 @@ import uvicorn
 from numpy.typing import NDArray
 
 from service.api.app import create_app
+from service.api.connection import server_config
 from service.cine.clip import Clip, ClipInfo
 from service.engine.turn import Lane
 from service.errors import BadBundle, SeashoreError, UnknownModel
 from service.evidence.identity import Identity
 from service.evidence.mmode import mmode
-from service.evidence.rendition import Rendition, render
+from service.evidence.rendition import Marks, Rendition, render
 from service.findings import Analysis, Arrays, Line, Verdict
 from service.options import check_line
 from service.pipeline import Options, Progress
@@ -33,11 +34,13 @@ from service.reader import ClipReader, Reader
 from service.reading import Saliency
 from service.settings import Settings
 from service.shelf import ModelEntry
+from service.standing import ModelStanding, Presence, ReaderStanding
 from tests.fakes.analysis import example_analysis
 
 PATIENT = "Doe^Jane"
 MODEL = ModelEntry("resnet3d18-w16", "0.1.0", is_default=True, is_loaded=True)
 OTHER_MODEL = ModelEntry("resnet3d18-w16", "0.0.9", is_default=False, is_loaded=False)
+BROKEN_BUNDLE = "The model's golden clip is answered 0.31 here; 0.93 was expected."
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,19 @@ class WordReader:
 
     def load(self, entry: ModelEntry) -> None:
         if self._broken_bundle:
-            raise BadBundle("The model's golden clip is answered 0.31 here; 0.93 was expected.", log_detail="golden.json")
+            raise BadBundle(BROKEN_BUNDLE, log_detail="golden.json")
 
     def reload(self) -> ModelEntry:
         self.load(MODEL)
         return MODEL
+
+    def standing(self) -> ReaderStanding:
+        if self._broken_bundle:
+            return ReaderStanding((_standing(MODEL, Presence.REFUSED, code="bad_bundle", detail=BROKEN_BUNDLE), _standing(OTHER_MODEL)))
+        return ReaderStanding((_standing(MODEL, Presence.LOADED, device="words", precision="float32"), _standing(OTHER_MODEL)))
+
+    def trouble(self) -> SeashoreError | None:
+        return None
 
     def open(self, path: Path, *, unhurried: bool = False) -> Clip:
         with path.open("rb") as file:
@@ -140,14 +151,14 @@ class WordReader:
         self.reported_at.append(analysed_at)
         out.write_bytes(b"report of " + clip.word.encode())
 
-    def render(self, clip: Clip, out: Path, on_progress: Progress | None = None) -> Rendition:
+    def render(self, clip: Clip, out: Path, on_progress: Progress | None = None, *, marks: Marks | None = None) -> Rendition:
         """Its two frames, really."""
         assert isinstance(clip, WordClip)
         self.num_rendered += 1
         if clip.word == "slow":
             self._read_slowly(on_progress)
         self._raise_if_error(clip.word)
-        return render(clip, out)
+        return render(clip, out, marks=marks)
 
     def mmode(self, clip: Clip, line: Line, on_progress: Progress | None = None) -> NDArray[np.uint8]:
         assert isinstance(clip, WordClip)
@@ -187,6 +198,10 @@ def shipped_bundle() -> Path:
     return Settings().model_store / entry.name / entry.version
 
 
+def _standing(entry: ModelEntry, presence: Presence = Presence.NOT_ASKED, **told: str) -> ModelStanding:
+    return ModelStanding(entry.name, entry.version, entry.is_default, presence, "0" * 64, **told)
+
+
 def _answer(word: str, *, with_saliency: bool) -> tuple[Analysis, Arrays]:
     if word == "lung point":
         return example_analysis(num_windows=1, lung_point=True, with_saliency=with_saliency)
@@ -210,8 +225,9 @@ class ServiceClient(httpx.Client):
 @contextmanager
 def serving(reader: Reader, **settings: object) -> "Iterator[ServiceClient]":
     """The real service on a free port, with a client that speaks to it. It takes jobs where it is given a `data_dir`."""
-    app = create_app(Settings.model_validate({"jobs": "data_dir" in settings} | settings), reader)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=1))
+    given = Settings.model_validate({"jobs": "data_dir" in settings, "port": 0, "log_level": "error"} | settings)
+    app = create_app(given, reader)
+    server = uvicorn.Server(server_config(app, given, drain_s=1))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -228,10 +244,10 @@ def serving(reader: Reader, **settings: object) -> "Iterator[ServiceClient]":
 
 
 @contextmanager
-def serving_everything(reader: Reader, folder: Path) -> Iterator[httpx.Client]:
+def serving_everything(reader: Reader, folder: Path, **settings: object) -> "Iterator[ServiceClient]":
     """The same with jobs, and as a node of a network of one. `folder` is empty."""
     (folder / "pacs.toml").write_text("[receive]\nport = 0\n")
-    with serving(reader, data_dir=folder / "data", site=folder / "pacs.toml") as client:
+    with serving(reader, data_dir=folder / "data", site=folder / "pacs.toml", **settings) as client:
         yield client
 
 
@@ -244,3 +260,14 @@ def wait_until(is_so: object, seconds: float = 5.0) -> bool:
                 return True
         time.sleep(0.01)
     return False
+
+
+def is_ready(client: httpx.Client) -> bool:
+    """Whether it will be soon. Long enough for a machine that has much else to do: models are loaded and warmed first."""
+    return wait_until(lambda: client.get("/readyz").status_code == 200, 120)
+
+
+def problem(response: httpx.Response) -> tuple[int, str]:
+    """Status and code of an answer that is a problem, and nothing else."""
+    assert response.headers["content-type"] == "application/problem+json"
+    return response.status_code, response.json()["code"]

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.servers import ROOT
+from tests.locks import FOLDER, pins
 
 PYTHON = "3.12"
 GLIBC = (39, 35, 34, 31, 28, 27, 26, 24, 17, 12, 5)
@@ -24,15 +24,11 @@ FOR_TESTS = ("httpx",)
 """What the tests of the engines import beside it."""
 
 
-def wanted(run: Path, everything: Path) -> list[str]:
+def wanted(locks: Path) -> list[str]:
     """What is carried of two locks, the one to serve with on a GPU and the one with the tests' packages."""
-    serving = [line for line in _packages(run) if not line.startswith(THERE)]
-    return serving + [line for line in _packages(everything) if line.partition("==")[0] in FOR_TESTS]
-
-
-def _packages(lock: Path) -> list[str]:
-    lines = [line.strip() for line in lock.read_text().splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
+    serving = {name: version for name, version in pins("run-gpu", locks).items() if not name.startswith(THERE)}
+    tests = {name: version for name, version in pins("all", locks).items() if name in FOR_TESTS}
+    return [f"{name}=={version}" for name, version in (serving | tests).items()]
 
 
 def pack(folder: Path) -> list[Path]:
@@ -41,8 +37,7 @@ def pack(folder: Path) -> list[Path]:
     shutil.rmtree(site, ignore_errors=True)
     for old in folder.glob("part-*"):
         old.unlink()
-    locks = ROOT / "requirements"
-    _install(wanted(locks / "run-gpu.txt", locks / "all.txt"), site)
+    _install(wanted(FOLDER), site)
     for pattern in LEFT_OUT:
         for path in list(site.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -32,11 +32,10 @@ def test_the_parts_put_together_are_the_archive(tmp_path: Path) -> None:
 
 
 def test_what_the_machine_has_is_not_carried(tmp_path: Path) -> None:
-    run, everything = tmp_path / "run-gpu.txt", tmp_path / "all.txt"
-    run.write_text("# a comment\nav==18.1.0\n\nnumpy==2.4.6\nnvidia-cublas==13.10.0.20\nonnxruntime-gpu==1.31.1\n")
-    everything.write_text("av==18.1.0\nhttpx==0.28.1\nonnxruntime==1.31.1\ntorch==2.13.0\n")
+    (tmp_path / "run-gpu.txt").write_text("# a comment\nav==18.1.0\n\nnumpy==2.4.6\nnvidia-cublas==13.10.0.20\nonnxruntime-gpu==1.31.1\n")
+    (tmp_path / "all.txt").write_text("av==18.1.0\nhttpx==0.28.1\nonnxruntime==1.31.1\ntorch==2.13.0\n")
 
-    assert wanted(run, everything) == ["av==18.1.0", "onnxruntime-gpu==1.31.1", "httpx==0.28.1"]
+    assert wanted(tmp_path) == ["av==18.1.0", "onnxruntime-gpu==1.31.1", "httpx==0.28.1"]
 
 
 def test_how_busy_the_gpu_was_leaves_out_the_first_half_second() -> None:

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import pytest
 
 from service.errors import EngineFailed, UnknownJob
 from service.jobs.ledger import Entry, State
-from service.jobs.office import ORPHAN_S, JobOffice, Sweeper
-from service.jobs.reading import FAILED, READ, REFUSED, Asked, kept_analysis
+from service.jobs.office import ORPHAN_S, JobOffice, Sweeper, to_anybody
+from service.jobs.reading import FAILED, READ, REFUSED, Asked, is_our_fault, kept_analysis
 from service.jobs.workers import Workers
 from service.pipeline import Options
 from service.settings import Settings
@@ -49,7 +50,7 @@ def hand_in(office: JobOffice, word: str, owner: str = "local") -> Entry:
 
 def ended(office: JobOffice, job: str) -> Entry:
     end_s = time.monotonic() + 15
-    while (entry := office.find(job)).state in (State.QUEUED, State.RUNNING):
+    while (entry := office.find(job, to_anybody)).state in (State.QUEUED, State.RUNNING):
         assert time.monotonic() < end_s, entry
         time.sleep(0.05)
     return entry
@@ -96,22 +97,37 @@ def test_what_we_are_to_blame_for_is_tried_again_when_it_is_asked_again(
     assert ended(office, job).result == {"outcome": READ, "verdict": "present"}
 
 
+def test_a_job_whose_model_has_left_the_store_is_our_fault_and_not_the_clips(office: JobOffice) -> None:
+    """It was there when the clip was taken. A refused one would not be read again, and its clip forgotten after a day."""
+    arrived = office.incoming / "arrived"
+    arrived.write_bytes(b"present")
+    job = office.hand_in(arrived, sha256="sha256", entry=MODEL, asked=replace(ASKED, model="pleura:0.9")).id
+    failed = ended(office, job)
+
+    assert failed.result == {
+        "outcome": FAILED,
+        "code": "bad_bundle",
+        "detail": "This clip waited for the model pleura:0.9, which has left the store. Lay it in again.",
+    }
+    assert is_our_fault(failed)
+
+
 def test_a_discarded_job_is_gone_with_its_clip(office: JobOffice, reader: WordReader) -> None:
     job = hand_in(office, "slow").id
     assert reader.started.wait(10)
 
-    office.discard(job)
+    office.discard(job, to_anybody)
 
     assert reader.stopped.wait(10)
     assert not office.folder(job).path.exists()
     with pytest.raises(UnknownJob, match=f"^There is no job '{job}'"):
-        office.find(job)
+        office.find(job, to_anybody)
 
 
 @pytest.mark.parametrize("name", ["", "../secret", "A" * 32, "a" * 31])
 def test_what_is_no_id_is_no_job(office: JobOffice, name: str) -> None:
     with pytest.raises(UnknownJob):
-        office.find(name)
+        office.find(name, to_anybody)
 
 
 def test_a_job_is_forgotten_when_its_time_is_over(office: JobOffice) -> None:

@@ -1,5 +1,6 @@
 """What goes over the wire, and what is not taken from it."""
 
+import fcntl
 import json
 import pickle
 import socket
@@ -43,7 +44,7 @@ def test_answers_larger_than_the_socket_holds_arrive_whole(ends: Ends) -> None:
     gradients = np.random.default_rng(0).standard_normal((8, 2, 60, 30, 30), dtype=np.float32)
     sender = threading.Thread(target=order, args=(here, Answered(1, Answer(np.ones(8, np.float32), gradients, 0.5))))
     sender.start()
-    answered = obey(there)
+    answered, _ = obey(there)
     sender.join()
 
     np.testing.assert_array_equal(answered.answer.gradients, gradients)
@@ -75,7 +76,7 @@ def test_what_is_no_word_of_a_reader_is_garbled(ends: Ends, header: bytes) -> No
 
 def test_a_frame_larger_than_any_clip_is_not_waited_for(ends: Ends) -> None:
     here, there = ends
-    here._end.sendall(struct.pack("<QI", 10, 1) + struct.pack("<Q", 2**60))
+    here._end.sendall(struct.pack("<QII", 10, 1, 0) + struct.pack("<Q", 2**60))
 
     with pytest.raises(Hung):
         there.receive()
@@ -83,7 +84,7 @@ def test_a_frame_larger_than_any_clip_is_not_waited_for(ends: Ends) -> None:
 
 def test_more_buffers_than_any_word_has_are_not_waited_for(ends: Ends) -> None:
     here, there = ends
-    here._end.sendall(struct.pack("<QI", 10, 2**31))
+    here._end.sendall(struct.pack("<QII", 10, 2**31, 0))
 
     with pytest.raises(Hung):
         there.receive()
@@ -91,7 +92,7 @@ def test_more_buffers_than_any_word_has_are_not_waited_for(ends: Ends) -> None:
 
 def test_whoever_hangs_up_in_the_middle_is_missed(ends: Ends) -> None:
     here, there = ends
-    here._end.sendall(struct.pack("<QI", 100, 0) + b"half")
+    here._end.sendall(struct.pack("<QII", 100, 0, 0) + b"half")
     here.close()
 
     with pytest.raises(Hung):
@@ -102,7 +103,7 @@ def test_whoever_falls_silent_in_the_middle_is_not_waited_for(monkeypatch: pytes
     monkeypatch.setattr(wire_module, "SILENT_S", 1)
     here, there = socket.socketpair()
     with here, there:
-        here.sendall(struct.pack("<QI", 100, 0))
+        here.sendall(struct.pack("<QII", 100, 0, 0))
         with pytest.raises(OSError, match="unavailable"):
             Wire(there).receive()
 
@@ -114,6 +115,15 @@ def test_whoever_has_nothing_to_say_is_waited_for(monkeypatch: pytest.MonkeyPatc
         ends = Wire(here), Wire(there)
         threading.Timer(1.5, ends[0].send, (b"at last",)).start()
         assert ends[1].receive() == (b"at last", [])
+
+
+def test_a_service_with_thousands_of_open_files_hears_as_well() -> None:
+    """select(2) takes no descriptor from 1024 on."""
+    here, there = socket.socketpair()
+    high = socket.socket(fileno=fcntl.fcntl(there.fileno(), fcntl.F_DUPFD, 1500))
+    with here, there, high:
+        Wire(here).send(b"hello")
+        assert Wire(high).receive() == (b"hello", [])
 
 
 def test_whoever_takes_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import numpy as np
 import pytest
 
 from service.engine.turn import Lane
-from service.errors import BadOption, EngineFailed, UnsupportedFormat
+from service.errors import BadOption, EngineFailed, UnreadableClip, UnsupportedFormat
 from service.pipeline import Options
-from service.reading import Saliency
+from service.readers import process as process_module
+from service.reading import Saliency, Wanted
 from service.remote import reader as reader_module
 from service.remote.calls import Broken, RemoteBug, answer_of
 from service.remote.engine_desk import EngineDesk
@@ -20,8 +23,10 @@ from service.remote.reader import RemoteReader
 from service.remote.reader_desk import ReaderDesk, in_memory
 from service.settings import Settings
 from tests.fakes import media
+from tests.fakes.elsewhere import check_draws_as_here, check_reads_as_here
 from tests.fakes.phantoms import small_phantom
 from tests.fakes.service import shipped_reader
+from tests.readers.fragile import DIES, OPENS
 from tests.remote.beside import Beside, running_loop
 
 SETTINGS = Settings(device="cpu")
@@ -35,10 +40,11 @@ def beside() -> Iterator[tuple[RemoteReader, Beside, Beside]]:
     here = shipped_reader()
     with running_loop() as loop:
         engines = Beside(EngineDesk(SETTINGS, lambda folder: here._shelf.get(here.find(None))), loop)
-        readers = Beside(ReaderDesk(SETTINGS, engines), loop)
-        reader = RemoteReader(SETTINGS, readers)
-        reader.load(reader.find(None))
-        yield reader, readers, engines
+        with closing(ReaderDesk(SETTINGS, engines)) as desk:
+            readers = Beside(desk, loop)
+            reader = RemoteReader(SETTINGS, readers)
+            reader.load(reader.find(None))
+            yield reader, readers, engines
 
 
 @pytest.fixture(scope="module")
@@ -55,30 +61,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("saliency", Saliency)
 def test_the_answer_is_that_of_one_process(reader: RemoteReader, clip: Path, saliency: Saliency) -> None:
-    here, entry = shipped_reader(), reader.find(None)
-
-    found, arrays = reader.read(reader.open(clip), entry, Options(saliency), keeps_arrays=True)
-    expected, expected_arrays = here.read(here.open(clip), entry, Options(saliency), keeps_arrays=True)
-
-    assert found.lung_sliding.probability == pytest.approx(expected.lung_sliding.probability, abs=1e-6)
-    assert found.model == expected.model
-    assert found.timings.model_ms + found.timings.saliency_ms > 0
-    assert len(found.windows) == len(expected.windows) > 0
-    assert arrays is not None
-    assert expected_arrays is not None
-    np.testing.assert_array_equal(arrays.patches, expected_arrays.patches)
-    np.testing.assert_allclose(arrays.logits, expected_arrays.logits, atol=1e-5)
+    check_reads_as_here(reader, clip, saliency)
 
 
 def test_what_is_drawn_is_drawn_there(reader: RemoteReader, clip: Path, tmp_path: Path) -> None:
-    analysis, arrays = reader.read(reader.open(clip), reader.find(None), Options(Saliency.NONE))
-    reader.annotate(reader.open(clip), analysis, tmp_path / "annotated.mp4")
-    reader.report(reader.open(clip), analysis, tmp_path / "report.pdf", analysed_at=AT)
-    shipped_reader().report(shipped_reader().open(clip), analysis, tmp_path / "here.pdf", analysed_at=AT)
-
-    assert arrays is None
-    assert (tmp_path / "annotated.mp4").read_bytes()[4:8] == b"ftyp"
-    assert (tmp_path / "report.pdf").read_bytes() == (tmp_path / "here.pdf").read_bytes()
+    check_draws_as_here(reader, clip, tmp_path, Saliency.VANILLA)
 
 
 def test_frames_and_m_modes_are_drawn_there_as_here(reader: RemoteReader, clip: Path, tmp_path: Path) -> None:
@@ -163,8 +150,8 @@ def test_engines_with_another_model_are_not_used() -> None:
         def call(self, method: str, *arguments: object, wanted: object) -> tuple[str, str]:
             return "f" * 64, "cpu"
 
-    with running_loop() as loop:
-        reader = RemoteReader(SETTINGS, Beside(ReaderDesk(SETTINGS, Others()), loop))
+    with running_loop() as loop, closing(ReaderDesk(SETTINGS, Others())) as desk:
+        reader = RemoteReader(SETTINGS, Beside(desk, loop))
         with pytest.raises(EngineFailed, match=r"^The readers and the engines of the cluster hold different models "):
             reader.load(reader.find(None))
 
@@ -196,6 +183,47 @@ def test_a_reader_replica_warms_up_beside_its_requests(beside: tuple[RemoteReade
             asked.set()
             raise EngineFailed("There is no engine yet.")
 
-    ReaderDesk(SETTINGS, Engines()).warm_up()
+    with closing(ReaderDesk(SETTINGS, Engines())) as desk:
+        desk.warm_up()
 
-    assert asked.wait(5)
+        assert asked.wait(5)
+
+
+def test_a_clip_that_does_harm_over_there_is_refused_and_the_replica_reads_on(
+    beside: tuple[RemoteReader, Beside, Beside], clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its processes are caged as those of one machine are."""
+    _, _, engines = beside
+    monkeypatch.setattr(process_module, "CHILD", "tests.readers.fragile")
+    (tmp_path / "deadly").write_bytes(DIES)
+    (tmp_path / "curious").write_bytes(OPENS + bytes(clip))
+    with running_loop() as loop, closing(ReaderDesk(SETTINGS, engines)) as desk:
+        reader = RemoteReader(SETTINGS, Beside(desk, loop))
+        for hostile, said in (("deadly", "Two processes ended while they read this clip"), ("curious", "refused: PermissionError")):
+            with pytest.raises(UnreadableClip, match=said):
+                reader.read(reader.open(tmp_path / hostile), reader.find(None), Options(Saliency.NONE))
+
+        analysis, _ = reader.read(reader.open(clip), reader.find(None), Options(Saliency.NONE))
+        assert analysis.lung_sliding.probability is not None
+
+
+def test_engines_that_were_not_there_are_asked_for_again(beside: tuple[RemoteReader, Beside, Beside], clip: Path) -> None:
+    class Late:
+        """As a cluster whose engines come up after its readers."""
+
+        def __init__(self) -> None:
+            self.has_failed = False
+
+        def call(self, method: str, *arguments: object, wanted: Wanted) -> object:
+            if not self.has_failed:
+                self.has_failed = True
+                raise EngineFailed("There is no engine yet.")
+            return beside[2].call(method, *arguments, wanted=wanted)
+
+    with running_loop() as loop, closing(ReaderDesk(SETTINGS, Late())) as desk:
+        readers = Beside(desk, loop)
+        with pytest.raises(EngineFailed, match="There is no engine yet") as failure:
+            readers.call("load", shipped_reader().find(None), wanted=lambda: None)
+        assert failure.value.retry_after_s == 1
+        time.sleep(1.1)
+        readers.call("load", shipped_reader().find(None), wanted=lambda: None)

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from service.errors import BadBundle, EngineFailed, OperatorError
 from service.model import LoadedModel
@@ -58,6 +60,18 @@ def test_a_bad_bundle_stays_bad() -> None:
         assert error.value.log_detail == "sha256"
 
     assert len(loader.folders) == 1
+
+
+def test_a_bundle_that_nobody_trusted_has_signed_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "trusted.pem").write_bytes(
+        Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    loader = Loader()
+    models = PatientShelf(Settings(model_store=tmp_path, trusted_keys=tmp_path / "trusted.pem"), loader)
+
+    with pytest.raises(BadBundle, match=r"^The bundle linear:0\.0\.1 is not signed, and this service takes none that is not\.$"):
+        models.get(ENTRY)
+    assert loader.folders == []
 
 
 def test_an_empty_store_is_logged_when_a_replica_warms_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,10 @@ from service.bundle import GOLDEN_ANSWER, MANIFEST, MODEL_CARD, Bundle
 from service.cine.pooling import Calibration
 from service.errors import BadBundle
 from service.loading import load_model
+from service.manifest import LabelledClip
+from tests.fakes import media
 from tests.fakes.inputs import MODEL_ALONE
+from tests.fakes.phantoms import small_phantom
 from tests.training.test_card import CLIPS, COMMAND, FIGURES
 from tests.training.test_evaluate import CLIPS as READ_CLIPS
 from training.assemble import calibrate_on, export_graphs, open_exported, write
@@ -48,9 +51,17 @@ def graphs(fitted: Fitted, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bundle(graphs: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def trained_on(tmp_path_factory: pytest.TempPathFactory) -> list[LabelledClip]:
+    """As many as it takes to say what they were like, all of them one phantom."""
+    path = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    path.write_bytes(media.mp4(small_phantom("present", 2.2).frames))
+    return [replace(clip, file=path) for clip in CLIPS] * 7
+
+
+@pytest.fixture(scope="module")
+def bundle(graphs: Path, trained_on: list[LabelledClip], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     figures = FIGURES | {"not_defined": float("nan")}
-    return write(tmp_path_factory.mktemp("store"), EXPERIMENT, graphs, CALIBRATION, figures, CLIPS, COMMAND, {"examples": 7})
+    return write(tmp_path_factory.mktemp("store"), EXPERIMENT, graphs, CALIBRATION, figures, trained_on, COMMAND, {"examples": 7})
 
 
 def copied(bundle: Bundle, store: Path) -> Path:
@@ -72,6 +83,8 @@ def test_serving_opens_the_bundle_and_it_answers_its_golden_clip_as_it_did(bundl
     assert str(model.bundle) == "untrained:1.0.0"
     assert model.bundle.input_spec == EXPERIMENT.spec
     assert model.bundle.calibration == CALIBRATION
+    assert model.bundle.input_statistics is not None  # what training measured, serving counts by
+    assert sum(model.bundle.input_statistics.bins["frame_rate_fps"].counts) == 21
 
 
 def test_the_golden_answer_is_a_reading_of_a_pleura(bundle: Bundle) -> None:

@@ -108,7 +108,7 @@ def test_the_help_shows_both_ways_and_says_what_a_manifest_needs() -> None:
     words = " ".join(ask("--help").output.split())
 
     assert "seashore train fit training/experiments/default.toml --device auto" in words
-    assert "seashore train fit ward.csv --from pleura-resnet3d-18 --version 1.1.1+ward" in words
+    assert "seashore train fit ward.csv --from pleura-resnet3d-18 --version 1.1.2+ward" in words
     assert f"At least {FEWEST_PATIENTS} patients are needed." in words
 
 

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.fakes import browser, media, pdf
-from tests.fakes.browser import Page, chromium
+from tests.fakes.browser import Page
 from tests.fakes.phantoms import frozen, small_phantom
 from tests.fakes.service import serving, shipped_reader, wait_until
 
@@ -27,19 +26,6 @@ HEADLINES = {
 }
 SHOWN = "document.querySelector('#viewer').checkVisibility()"
 PICTURE = "!document.querySelector('#stage').classList.contains('waiting') && document.querySelector('#frame-number').innerText !== ''"
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with serving(shipped_reader(), data_dir=tmp_path_factory.mktemp("data")) as client:
-        assert wait_until(lambda: client.get("/readyz").status_code == 200, 60)
-        yield client
-
-
-@pytest.fixture(scope="module")
-def browser_tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    with chromium(tmp_path_factory.mktemp("chromium")) as page:
-        yield page
 
 
 @pytest.fixture
@@ -96,7 +82,7 @@ def test_a_clip_is_answered_in_words(page: Page, client: httpx.Client, tmp_path:
     said = result(client, job)
     sliding = said["lung_sliding"]
     assert page.text("#headline").startswith(HEADLINES[sliding["verdict"]])
-    assert page.text("#probability-text").startswith(f"Probability of sliding {sliding['probability']:.2f}")
+    assert page.text("#probability-text").startswith(f"Probability of sliding {min(sliding['probability'], 0.99):.2f}")
     assert page.text("#clip-name") == "lung.mp4"
     assert page.text("#slide-text").startswith("The lung moved ")
     assert said["model"]["name"] in page.text("#facts")
@@ -229,6 +215,22 @@ def test_the_picture_is_not_stretched_and_the_page_not_wider_than_the_screen(
         page.call("Emulation.clearDeviceMetricsOverride")
 
 
+def test_frames_that_are_still_being_drawn_are_asked_for_again_and_it_is_heard_how_far_they_are(page: Page) -> None:
+    heard = page.value(
+        """(async () => {
+          const { frames } = await import("/web/api.js");
+          const answers = [new Response('{"share": 0.4}', { status: 202 }), new Response('{"width": 7}')];
+          const really = window.fetch;
+          window.fetch = async () => answers.shift();
+          const shares = [];
+          const index = await frames("job", new AbortController().signal, (share) => shares.push(share));
+          window.fetch = really;
+          return [shares, index.width];
+        })()"""
+    )
+    assert heard == [[0.4], 7]
+
+
 @pytest.mark.slow
 def test_a_clip_of_a_minute_plays_and_is_scrubbed(page: Page, tmp_path: Path) -> None:
     frames = np.concatenate([small_phantom("present", 5.0).frames] * 12)
@@ -280,6 +282,57 @@ def test_the_overlay_lies_on_the_picture_to_a_pixel(page: Page, client: httpx.Cl
     assert np.median(np.abs(np.array(rows) - np.interp([column["x_px"] for column in answer["pleura"]["columns"]], xs, ys))) < 3
 
 
+@pytest.mark.parametrize("density", [1.0, 2.5])
+def test_picture_and_overlay_lie_on_each_other_to_a_pixel(page: Page, tmp_path: Path, density: float) -> None:
+    """A picture of one bright oblique line, and an answer whose pleura is that line: on the canvas they are found at the same height."""
+    xs, slope, first = np.arange(320), 0.3, 60
+    frame = np.zeros((240, 320), np.uint8)
+    for x in xs:
+        frame[first + round(slope * x) - 1 : first + round(slope * x) + 2, x] = 255
+    page.call("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=density, mobile=False)
+    try:
+        job = shown(page, tmp_path, media.mp4(np.stack([frame] * 40)))
+        apart = page.value(
+            f"""(async () => {{
+              const [{{ Player }}, {{ Overlay }}] = await Promise.all([import("/web/player.js"), import("/web/overlay.js")]);
+              const line = Array.from({{ length: 33 }}, (_, i) => [10 * i, {first} + {slope} * 10 * i]);
+              const clip = {{ width: 320, height: 240 }};
+              const pleura = {{ line, interspaces: [[0, 320]] }};
+              const overlay = new Overlay({{ clip, pleura, windows: [], lung_point: {{ suspected: false, x_px: null }} }});
+              const player = new Player();
+              await player.open("{job}", overlay);
+              const {{ canvas, context }} = player;
+              const heights = (level) => {{
+                const {{ data, width, height }} = context.getImageData(0, 0, canvas.width, canvas.height);
+                return [40, 100, 160, 220, 280].map((x) => {{
+                  const column = Math.round(((x + 0.5) * width) / clip.width - 0.5);
+                  let [sum, weight] = [0, 0];
+                  for (let y = 0; y < height; y++) {{
+                    const here = level(...data.slice(4 * (y * width + column), 4 * (y * width + column) + 3));
+                    sum += here * y;
+                    weight += here;
+                  }}
+                  return sum / weight;
+                }});
+              }};
+              overlay.shown = new Set();
+              player.draw();
+              const picture = heights((red, green, blue) => (blue > 90 ? blue : 0));
+              overlay.shown = new Set(["pleura"]);
+              player.draw();
+              const drawn = heights((red, green, blue) => (green - blue > 40 ? green - blue : 0)); // the line is green
+              const scale = canvas.height / clip.height;
+              player.close();
+              return [scale, picture.map((y, i) => (y - drawn[i]) / scale)];
+            }})()"""
+        )
+    finally:
+        page.call("Emulation.clearDeviceMetricsOverride")
+    scale, differences = apart
+    assert scale > density
+    assert np.abs(differences).max() < 1, differences
+
+
 def test_a_patch_that_is_clicked_is_told_and_enlarged(page: Page, client: httpx.Client, tmp_path: Path, lung: bytes) -> None:
     answer = result(client, shown(page, tmp_path, lung))
     patch = answer["windows"][0]["patches"][0]
@@ -291,9 +344,52 @@ def test_a_patch_that_is_clicked_is_told_and_enlarged(page: Page, client: httpx.
     assert page.text("#patch-title") == f"Patch: row {patch['row'] + 1}, column {patch['column'] + 1}"
     assert f"the network says {patch['probability']:.2f}" in page.text("#patch-text")
     assert page.value("document.querySelectorAll('#patch-windows li').length") == len(answer["windows"])
-    assert mean_level(page, "#patch-picture") > 5
+    assert mean_level(page, "#patch-now") > 5
+    assert wait_until(lambda: abs(picture_sum(page, "#patch-looked") - picture_sum(page, "#patch-now")) > 1000, 10)  # saliency lies on it
     page.press("Escape")
     assert not page.is_shown("#patch")
+
+
+def test_the_frames_of_a_patch_lie_beside_each_other_and_lead_to_theirs(page: Page, client: httpx.Client, tmp_path: Path) -> None:
+    """A clip that gets brighter from frame to frame: so do the cells."""
+    lung = small_phantom("present", 2.2).frames
+    brighter = np.clip(lung * np.linspace(0.5, 1.0, len(lung))[:, None, None], 0, 255).astype(np.uint8)
+    answer = result(client, shown(page, tmp_path, media.mp4(brighter)))
+    x0, y0, x1, y1 = answer["windows"][0]["patches"][0]["box"]
+    page.drag("#picture", ((x0 + x1 + 1) / 2 / answer["clip"]["width"], (y0 + y1 + 1) / 2 / answer["clip"]["height"]))
+
+    assert wait_until(lambda: (cells := cell_levels(page))[0] > 5 and cells[-1] > 1.5 * cells[0], 10)
+    page.drag("#patch-frames", (0.95, 0.4))
+    assert page.text("#frame-number") == "frame 58 of 66"  # the middle of the last tenth of two seconds
+
+
+def test_arrows_show_where_wall_and_lung_went(page: Page, client: httpx.Client, tmp_path: Path, lung: bytes) -> None:
+    job = shown(page, tmp_path, lung)
+    motion = result(client, job)["pleura"]["motion"]
+    before = picture_sum(page)
+
+    page.click("[data-show=motion]")
+    assert wait_until(lambda: abs(picture_sum(page) - before) > 500, 10)
+    assert page.is_shown("#motion-text")
+
+    made = page.value(
+        f"""(async () => {{
+          const {{ arrows, momentAt, LONGER }} = await import("/web/motion.js");
+          const {{ pleura }} = await (await fetch("/v1/jobs/{job}/result")).json();
+          return {{ ...arrows(pleura.motion, 7), longer: LONGER, moments: [0, 0.07, 0.14, 99].map((at) => momentAt(pleura.motion, at)) }};
+        }})()"""
+    )
+    assert made["moments"] == [0, 1, 2, -1]
+    for kind in ("wall", "lung"):
+        kept = [(at, shift) for at, shift in zip(motion[f"{kind}_at"], motion[f"{kind}_px"][7], strict=True) if shift is not None]
+        assert [arrow[:2] for arrow in made[kind]] == [at for at, _ in kept]
+        lengths = [np.hypot(*arrow[2:]) for arrow in made[kind]]
+        assert lengths == pytest.approx([abs(made["longer"] * shift) for _, shift in kept], abs=0.01)
+        assert all(np.sign(arrow[2]) == np.sign(shift) for arrow, (_, shift) in zip(made[kind], kept, strict=True))  # to the right
+    first, last = motion["wall_at"][0], motion["lung_at"][0]
+    deep, arrow = np.subtract(last, first), made["lung"][0][2:]
+    assert abs(np.dot(deep, arrow)) < 0.01 * np.hypot(*deep) * np.hypot(*arrow)  # square to the way down
+    page.click("[data-show=motion]")
 
 
 def test_a_line_that_is_drawn_becomes_an_m_mode_strip(page: Page, tmp_path: Path, lung: bytes) -> None:
@@ -417,6 +513,30 @@ def test_another_language_says_all_of_it(page: Page, tmp_path: Path, still: byte
     assert "Drop" not in page.text("body")
 
 
+LIGHT, DARK = (f"getComputedStyle(document.body).backgroundColor === 'rgb({colour})'" for colour in ("243, 245, 246", "13, 16, 20"))
+
+
+def test_the_page_is_dark_where_the_system_is_or_where_a_reader_wants_it_so(page: Page) -> None:
+    def system(scheme: str) -> None:
+        page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    system("light")
+    page.wait_for(LIGHT)
+    page.click("#scheme")
+    page.wait_for(DARK)
+    page.open(page.value("location.href"))
+    page.wait_for(DARK)
+
+    page.click("#scheme")  # as the system again, and with it from now on
+    page.wait_for(LIGHT)
+    system("dark")
+    page.wait_for(DARK)
+    page.click("#scheme")
+    page.wait_for(LIGHT)
+    system("")
+    page.value("localStorage.clear()")
+
+
 def test_every_language_has_every_text(page: Page) -> None:
     missing = page.value(
         """(async () => {
@@ -454,7 +574,7 @@ def test_all_overlays_are_drawn_sixty_times_a_second(page: Page, tmp_path: Path,
           const {{ Overlay }} = await import("/web/overlay.js");
           const answer = await (await fetch("/v1/jobs/{job}/result")).json();
           const overlay = new Overlay(answer);
-          overlay.shown = new Set(["pleura", "patches", "saliency", "sector"]);
+          overlay.shown = new Set(["pleura", "patches", "saliency", "motion", "sector"]);
           const canvas = document.createElement("canvas");
           [canvas.width, canvas.height] = [640, 480];
           const context = canvas.getContext("2d");
@@ -516,5 +636,18 @@ def mean_level(page: Page, selector: str) -> float:
     return float(page.value(script))
 
 
-def picture_sum(page: Page) -> float:
-    return mean_level(page, "#picture") * 1e5
+def picture_sum(page: Page, selector: str = "#picture") -> float:
+    return mean_level(page, selector) * 1e5
+
+
+def cell_levels(page: Page) -> list[float]:
+    """Of the pictures in the patch's strip of frames, left to right."""
+    script = """(() => {
+      const canvas = document.querySelector("#patch-frames"), wide = canvas.width / 10;
+      const context = canvas.getContext("2d");
+      return Array.from({ length: 10 }, (_, i) => {
+        const { data } = context.getImageData(i * wide + 2, 2, wide - 4, canvas.height - 20);
+        return data.reduce((sum, level, k) => (k % 4 === 0 ? sum + level : sum), 0) / (data.length / 4);
+      });
+    })()"""
+    return [float(level) for level in page.value(script)]

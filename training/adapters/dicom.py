@@ -1,13 +1,6 @@
-"""A directory of DICOM objects, without a word of whose they are: patients and sites become pseudonyms.
+"""A directory of DICOM objects, without a word of whose they are: patients and sites become pseudonyms."""
 
-A pseudonym is a keyed hash (HMAC-SHA256). The key lies beside the manifest and stays with whoever may know the patients; with
-it, objects that come later get the same pseudonyms, and without it nobody can try names until one fits.
-"""
-
-import hashlib
-import hmac
 import re
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +11,13 @@ from pydicom.dataset import Dataset
 from service.cine.dicom_object import check_modality, guarded, number, text
 from service.errors import SeashoreError
 from service.manifest import Label, LabelledClip, ManifestError, cells_by_name, read_label, read_rows
-from training.adapters.table import AdapterError, all_files, file_from, patient_in
+from service.manifest_writing import file_from
+from service.pseudonyms import PATIENT_ELEMENTS, key_beside, patient_identity, patient_pseudonym, pseudonym
+from training.adapters.table import AdapterError, all_files, patient_in
 
 _ELEMENTS = [
     *("SOPClassUID", "SOPInstanceUID", "Modality", "NumberOfFrames"),
-    *("PatientID", "IssuerOfPatientID", "PatientName"),  # to make the pseudonym, and to keep them out of file names
+    *(*PATIENT_ELEMENTS, "PatientName"),  # to make the pseudonym, and to keep them out of file names
     *("InstitutionName", "Manufacturer", "ManufacturerModelName", "TransducerType", "TransducerData"),
 ]
 _LABELS = "The table of labels"
@@ -54,7 +49,8 @@ def read_dicom(
 
     `labels`: a CSV with the columns sop_instance_uid and label; every clip is "unknown" without. `pattern` finds the patient in
     the file's path where the objects carry no Patient ID; it is hashed as well.
-    Raises: AdapterError when a clip has no patient, or its file name tells who it is of; ManifestError for the table of labels.
+    Raises: AdapterError when a clip has no patient, or its file name tells who it is of; ManifestError for the table of labels;
+    BadKey.
     """
     files = all_files(folder)
     objects = [found for file in files if (found := _read(file, folder, pattern)) is not None]
@@ -65,31 +61,10 @@ def read_dicom(
     return [_clip(found, key, known) for found in objects], len(files) - len(objects)
 
 
-def key_beside(manifest: Path) -> bytes:
-    """The key of a manifest's pseudonyms, made at first use, readable by its owner alone. Raises: AdapterError, if it is damaged."""
-    path = manifest.with_name(f"{manifest.name}.key")
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_text(secrets.token_hex(32) + "\n", encoding="ascii")
-    try:
-        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
-    except ValueError:
-        key = b""
-    if len(key) != 32:
-        raise AdapterError("The key beside the manifest (its name and .key) is damaged: it is not 64 hexadecimal digits.")
-    return key
-
-
-def pseudonym(key: bytes, kind: str, identity: str) -> str:
-    """64 bits of it: among a million patients, two share one with a chance of one in thirty million."""
-    return hmac.new(key, f"{kind}\0{identity}".encode(), hashlib.sha256).hexdigest()[:16]
-
-
 def _clip(found: _Object, key: bytes, labels: Mapping[str, Label]) -> LabelledClip:
     return LabelledClip(
         file=found.file,
-        patient=f"P-{pseudonym(key, 'patient', found.patient)}",
+        patient=patient_pseudonym(key, found.patient),
         label=labels.get(found.uid, Label.UNKNOWN),
         probe=found.probe,
         site=f"S-{pseudonym(key, 'site', found.institution)}" if found.institution else "",
@@ -113,18 +88,12 @@ def _read(file: Path, folder: Path, pattern: re.Pattern[str] | None) -> _Object 
     return _Object(
         file=file,
         uid=text(made, "SOPInstanceUID"),
-        patient=_patient(made) if pattern is None else patient_in(pattern, file.relative_to(folder).as_posix()),
+        patient=patient_identity(made) if pattern is None else patient_in(pattern, file.relative_to(folder).as_posix()),
         words=_words([text(made, "PatientID"), text(made, "PatientName")]),
         institution=_folded(text(made, "InstitutionName")),
         device=_device(made),
         probe=_probe(made),
     )
-
-
-def _patient(made: Dataset) -> str:
-    """Two hospitals may give the same number to two patients; the issuer tells them apart."""
-    identity = text(made, "PatientID")
-    return f"{text(made, 'IssuerOfPatientID')}\0{identity}" if identity else ""
 
 
 def _device(made: Dataset) -> str:

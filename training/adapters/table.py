@@ -1,6 +1,5 @@
 """Writing a manifest, and what all adapters share: which files are clips, and whose they are by their names."""
 
-import csv
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from service.cine.sniff import HEAD_BYTES, Dicom, Film, sniff
-from service.manifest import NEEDED, OPTIONAL, LabelledClip, Manifest, read_manifest
+from service.manifest import LabelledClip, Manifest
+from service.manifest_writing import write_rows
 
 
 class AdapterError(ValueError):
@@ -16,7 +16,7 @@ class AdapterError(ValueError):
 
 
 def write_manifest(path: Path, clips: Sequence[LabelledClip], *, replace_it: bool = False) -> Manifest:
-    """Write the CSV and read it back. Files below its folder are named relative to it, so that both can be moved together.
+    """Write the CSV and read it back, as `write_rows` does.
 
     Raises: AdapterError when it is there already, or there are no clips; ManifestError when the rows contradict each other.
     """
@@ -25,31 +25,7 @@ def write_manifest(path: Path, clips: Sequence[LabelledClip], *, replace_it: boo
     if not clips:
         raise AdapterError("No clips were found there, so that there is nothing to write.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = [*NEEDED, *(name for name in OPTIONAL if any(getattr(clip, name) for clip in clips))]
-    others = sorted({name for clip in clips for name in clip.other})
-    # Written beside and moved: a manifest cut off in the middle would read as a smaller, sound one.
-    draft = path.with_name(f".{path.name}.draft")
-    with draft.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*columns, *others])
-        writer.writerows([*_cells(clip, columns, path.parent), *(clip.other.get(name, "") for name in others)] for clip in clips)
-    try:
-        read_manifest(draft)
-    except ValueError:
-        draft.unlink()
-        raise
-    draft.replace(path)
-    return read_manifest(path)
-
-
-def _cells(clip: LabelledClip, columns: Sequence[str], folder: Path) -> list[str]:
-    return [file_from(clip.file, folder) if name == "file" else str(getattr(clip, name)) for name in columns]
-
-
-def file_from(file: Path, folder: Path) -> str:
-    """How a manifest in `folder` names a file."""
-    absolute, base = file.resolve(), folder.resolve()
-    return absolute.relative_to(base).as_posix() if absolute.is_relative_to(base) else str(absolute)
+    return write_rows(path, clips)
 
 
 def clip_files(folder: Path) -> list[Path]:

@@ -1,22 +1,22 @@
-"""Is this machine well? The model and its device, the disk, the ledger."""
+"""Is this machine well? The model and its device, the cage that clips are read in, the disk, the ledger."""
 
 import os
 import shutil
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryFile
 
 from service.bundle import GOLDEN_CLIP
 from service.errors import LedgerUnavailable, RequestError, SeashoreError
 from service.findings import Analysis
-from service.jobs.ledger import Ledger, ledger_url
+from service.jobs.ledger import Ledger, ledger_url, require_sound
 from service.pacs.desk.echo import Check
 from service.pipeline import Options
 from service.reader import Reader, open_timed
+from service.readers.process import ReaderLost, ReaderProcess
 from service.settings import Settings
 from service.shelf import OPERATORS_HINT
+from service.telemetry import describe_bug
 
 TRIAL_BYTES = 4 * 2**20
 SLOW_DISK_S = 2.0
@@ -48,6 +48,21 @@ def check_model(settings: Settings, reader: Reader) -> Check:
 
 def _pace(analysis: Analysis) -> str:
     return f"{analysis.clip.duration_s:.1f} s of clip took {analysis.timings.total_ms / 1000:.1f} s"
+
+
+def check_cage(settings: Settings) -> Check:
+    """Starts one process that reads clips, as the service does, and asks it what its cage leaves open."""
+    name = "cage"
+    try:
+        process = ReaderProcess.started(settings.of_readers())
+    except (ReaderLost, OSError) as error:
+        advice = f"Please report it: {describe_bug(error)}"
+        return Check(name, False, "A process that reads clips could not be started.", advice)
+    process.end()
+    if process.gaps:
+        advice = "Linux 5.13 or newer with Landlock, and libseccomp (Debian: libseccomp2), make it whole."
+        return Check(name, False, " ".join(["The processes that read clips are not caged:", *process.gaps]), advice)
+    return Check(name, True, "Clips are read without network, other files, or privileges, and with limits on memory and time.")
 
 
 def check_data_folder(folder: Path, min_free_bytes: int) -> Check:
@@ -96,19 +111,20 @@ def check_ledger(database_url: str | None, data_dir: Path) -> Check:
             "ledger", False, f"{what}: this user may not write it.", "Run as the user that Seashore runs as, or give it the right."
         )
     if not _is_sound(path):
-        advice = "Stop the service and copy it from the backup; clips that had come lie under jobs/ in the data folder."
+        advice = (
+            "Stop the service and copy it from the backup. Without one, put it aside in the data folder (mv ledger.sqlite "
+            "ledger.sqlite.$(date +%F), and the same with -wal and -shm where they are): the next start begins a new one. Clips from the "
+            "PACS lie under jobs/ and are taken up again by themselves; jobs of the API must be handed in again."
+        )
         return Check("ledger", False, f"{what}: the file is damaged, or is no SQLite database.", advice)
     return _asked(what, Ledger(ledger_url(None, data_dir)))
 
 
 def _is_sound(path: Path) -> bool:
-    """Its first pages; a check of them all takes minutes for a large one."""
+    """As the service finds it when it starts."""
     try:
-        with closing(sqlite3.connect(path.resolve().as_uri() + "?mode=ro", uri=True, timeout=5.0)) as connection:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:  # busy, and so alive
-        return True
-    except sqlite3.DatabaseError:
+        require_sound(ledger_url(None, path.parent))
+    except LedgerUnavailable:
         return False
     return True
 

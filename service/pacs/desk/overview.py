@@ -5,8 +5,9 @@ import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from service.jobs.entries import Entries
 from service.jobs.ledger import Entry, Ledger, State
 from service.jobs.reading import FAILED, READ, REFUSED
 from service.pacs.incoming.intake import READ_INSTANCE
@@ -17,8 +18,6 @@ STAGES = ("waiting", "reading", "read", "skipped", "not read", "cancelled")
 """Of an instance, in the order in which it passes them."""
 KEPT_S = 5.0
 """How long an answer is given again before the ledger is asked anew: pages and Prometheus ask often."""
-OVERLAP = timedelta(minutes=5)
-"""What ended so long before the last look is looked at again: the clocks of several nodes differ a little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,9 @@ class Instance:
     """The verdict, or the reason."""
     can_be_read_again: bool
     """It was not read because of us, not because of the clip."""
+    ended_at: datetime | None = None
+    code: str = ""
+    """Of the problem for which it was not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,8 @@ class Watch:
         """`destinations`: of the site file; others that were once sent to are shown after them."""
         self._ledger = ledger
         self._destinations = destinations
-        self._instances = _Entries(ledger, READ_INSTANCE)
-        self._deliveries = _Entries(ledger, DELIVER)
+        self._instances = Entries(ledger, READ_INSTANCE)
+        self._deliveries = Entries(ledger, DELIVER)
         self._lock = threading.Lock()
         self._last: Overview | None = None
         self._looked_at_s = 0.0
@@ -102,26 +104,6 @@ class Watch:
         return Overview(instances, tuple(_queue(name, letters) for name in names), open_ones)
 
 
-class _Entries:
-    """All work of one name."""
-
-    def __init__(self, ledger: Ledger, work: str) -> None:
-        self._ledger = ledger
-        self._work = work
-        self._ended: dict[str, Entry] = {}
-        self._since: datetime | None = None
-
-    def look(self) -> list[Entry]:
-        """The newest first. What was forgotten since the first look is still there."""
-        now = datetime.now(UTC)
-        under_way = self._ledger.list(work=self._work, states=[state for state in State if state is not State.DONE])
-        ended = self._ledger.list(work=self._work, states=[State.DONE], ended_after=self._since)
-        self._ended.update((entry.id, entry) for entry in ended)
-        self._since = now - OVERLAP
-        found = {**{entry.id: entry for entry in under_way}, **{entry.id: entry for entry in ended}}  # it may have ended in between
-        return sorted({**self._ended, **found}.values(), key=lambda entry: entry.asked_at, reverse=True)
-
-
 _OUTCOMES = {READ: "read", SKIPPED: "skipped", REFUSED: "not read", FAILED: "not read"}
 _STATES = {State.QUEUED: "waiting", State.RUNNING: "reading", State.CANCELLED: "cancelled", State.FAILED: "not read"}
 _BROKE_OFF = "The service met an error of its own while it was read, or was stopped again and again. Its log says more."
@@ -132,7 +114,9 @@ def _instance(entry: Entry) -> Instance:
     stage = _OUTCOMES.get(result.get("outcome", ""), _STATES.get(entry.state, "not read"))
     has_broken_off = entry.state is State.FAILED
     detail = _BROKE_OFF if has_broken_off else result.get("verdict") or result.get("detail", "")
-    return Instance(entry.id, entry.asked_at, stage, detail, can_be_read_again=has_broken_off or result.get("outcome") == FAILED)
+    again = has_broken_off or result.get("outcome") == FAILED
+    code = "internal_error" if has_broken_off else result.get("code", "")
+    return Instance(entry.id, entry.asked_at, stage, detail, can_be_read_again=again, ended_at=entry.ended_at, code=code)
 
 
 def _latest(entries: Collection[Entry]) -> list[Entry]:

@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from service.cine.clip import Clip
 from service.findings import Analysis
 from service.jobs.folder import write_whole
 from service.pacs.objects.encapsulated_pdf import encapsulated_pdf
 from service.pacs.objects.heading import save
-from service.pacs.objects.sc import write_annotated_clip
+from service.pacs.objects.sc import Draw, write_annotated_clip
 from service.pacs.objects.source import read_source
 from service.pacs.objects.sr import structured_report
 from service.pacs.site import ResultKind
@@ -18,7 +17,7 @@ from service.pacs.site import ResultKind
 
 def write_results(
     source_path: Path,
-    clip: Clip,
+    draw: Draw,
     analysis: Analysis,
     kinds: Collection[ResultKind],
     folder: Path,
@@ -36,7 +35,7 @@ def write_results(
 
     def _fill(kind: ResultKind, part: Path) -> None:
         if kind is ResultKind.SC:
-            write_annotated_clip(part, source, clip, analysis, when, show_outside_region=show_outside_region)
+            write_annotated_clip(part, source, draw, analysis, when, show_outside_region=show_outside_region)
         elif kind is ResultKind.SR:
             save(structured_report(source, analysis, when), part)
         else:

@@ -15,6 +15,7 @@ from random import Random
 from threading import BoundedSemaphore
 from typing import Any
 
+from service.jobs.clock import CautiousClock
 from service.jobs.ledger import Entry, Ledger, State
 from service.jobs.office import JobOffice
 from service.jobs.workers import RETRY, Workers, step, wait_for
@@ -72,6 +73,7 @@ class Deliveries:
         self._audit = audit
         self._commitments = commitments
         self._random = Random()
+        self._clock = CautiousClock()
         self._lines = {destination.name: BoundedSemaphore(LINES) for destination in site.destination}
 
     def offer(self, workers: Workers) -> None:
@@ -123,7 +125,8 @@ class Deliveries:
         if isinstance(outcome, Delivered):
             return _tried(Stage.DELIVERED, " ".join(outcome.warnings))
         is_refusal = isinstance(outcome, Refused) and outcome.is_permanent
-        if (is_refusal and tries.refusals + 1 >= PERMANENT_ATTEMPTS) or time.time() - tries.since_s > destination.give_up_after_s:
+        tried_for_s = self._clock.now().timestamp() - tries.since_s
+        if (is_refusal and tries.refusals + 1 >= PERMANENT_ATTEMPTS) or tried_for_s > destination.give_up_after_s:
             return _tried(Stage.DEAD, outcome.sentence)
         asked_s = outcome.retry_after_s if isinstance(outcome, Refused) else 0.0
         wait_s = next_delay_s(tries.attempts, self._random, asked_s)

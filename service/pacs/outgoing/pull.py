@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from service.disk import needing_room
 from service.errors import ArchiveFailed, NoArchive, NoSuchClips, Overloaded
 from service.pacs.incoming.identity import read_identity, received_of
 from service.pacs.incoming.inbox import StoreRefused, hand_over
@@ -45,7 +46,10 @@ class Puller:
         self._places = threading.BoundedSemaphore(AT_ONCE)
 
     def pull(self, wanted: Wanted) -> Pulled:
-        """Blocks until every clip is here. Raises: NoArchive, Overloaded, NoSuchClips; ArchiveFailed when not one could be had."""
+        """Blocks until every clip is here.
+
+        Raises: NoArchive, Overloaded, NoSuchClips; ArchiveFailed when not one could be had; NoRoom, LedgerUnavailable, BadBundle.
+        """
         archive = self._site.archive
         if archive is None:
             raise NoArchive("The site file names no [archive] to fetch clips from.")
@@ -79,7 +83,7 @@ class Puller:
 
     def _by_web(self, web: Web, found: Sequence[RemoteInstance]) -> Pulled:
         jobs, problems = [], []
-        with TemporaryDirectory(prefix="fetched-", dir=self._inbox.folder) as folder:
+        with needing_room(), TemporaryDirectory(prefix="fetched-", dir=self._inbox.folder) as folder:
             for instance in found:
                 try:
                     jobs.append(self._fetch(web, instance, Path(folder)))

@@ -7,12 +7,15 @@ export const texts = {
   tagline: "Kĺžu sa pľúca?",
   skip: "Preskočiť na záznam",
   languages: "Jazyk",
+  scheme: "Svetlá alebo tmavá stránka",
   footer: "Podpora rozhodovania pre lekárov vyškolených v ultrasonografii pľúc. Neslúži na stanovenie diagnózy.",
+
+  admin_link: "Stav tejto služby",
 
   drop: "Sem pustite ultrazvukové záznamy pľúc, alebo ich",
   choose: "vyberte",
   formats: "MP4, AVI, MOV, MKV, WebM, MPEG, GIF alebo DICOM. Tri sekundy alebo viac, so sondou v pokoji.",
-  kept: "Záznamy číta tento server. Uchováva ich s odpoveďou najviac deň, alebo kým ich neodstránite.",
+  kept: "Záznamy číta tento server. Uchováva ich s odpoveďou, kým ich neodstránite alebo kým neuplynie ich čas: jeden deň, ak nemocnica nezvolila iný.",
   demos: "Nemáte záznam? Skúste simulovaný:",
   demo_present: "kĺzanie",
   demo_absent: "bez kĺzania",
@@ -75,6 +78,13 @@ export const texts = {
   advice_tracking_lost: "Hrudnú stenu sa nedalo sledovať. Držte sondu v pokoji a nahrajte znova.",
   intended_use:
     "Podpora rozhodovania pre lekárov vyškolených v ultrasonografii pľúc; neslúži na stanovenie diagnózy. Chýbajúce kĺzanie samo osebe neznamená pneumotorax a kĺzanie videné tu ho nevylučuje inde.",
+  sign_in: "Prihlásiť sa",
+  key_label: "Kľúč",
+  key_from: "Kľúče vyrába správca tejto služby príkazom: seashore keys add MENO. Prehliadač si prihlásenie pamätá dvanásť hodín.",
+  signing_in: "Overuje sa …",
+  key_refused: "Tento kľúč nič neotvára: môže byť preklepnutý, zrušený alebo mu vypršal čas.",
+  sign_out: "Odhlásiť {owner}",
+
   probability: "Pravdepodobnosť kĺzania {probability}",
   probability_range: "Pravdepodobnosť kĺzania {probability} (95 %: {low} až {high})",
   control: "Kontrola: samotná hrudná stena, ktorá sa kĺzať nemôže, dáva {control}.",
@@ -91,6 +101,7 @@ export const texts = {
 
   picture: "Záznam s vyznačením toho, čo videl model. Medzerník prehráva, šípky posúvajú o snímku, hranaté zátvorky menia rýchlosť.",
   loading: "Načítava sa obraz …",
+  drawing: "Obraz sa kreslí: {share} %",
   no_picture: "Obraz sa nepodarilo načítať. {because}",
   play: "Prehrať",
   pause: "Pozastaviť",
@@ -107,6 +118,8 @@ export const texts = {
   show_pleura: "pleurálna línia",
   show_patches: "políčka",
   show_saliency: "kam sa model pozeral",
+  show_motion: "sledovaný pohyb",
+  motion_text: "Šípky: kam sa za osminu sekundy pohla hrudná stena (biela) a pľúca (žltá), päťkrát predĺžené. Kde sa líšia, pľúca sa kĺžu.",
   patches_are: "Políčka ukazujú, čo hovorí samotná sieť; výrok to váži s nameraným posunom.",
   tools: "Nástroje",
   tool_mmode: "Nakresliť čiaru M-módu",
@@ -119,9 +132,7 @@ export const texts = {
 
   mmode: "M-mód",
   mmode_text: "Čiara na obraze v čase. Piesok pod pleurou tam, kde sa pľúca kĺžu (morské pobrežie), vodorovné čiary tam, kde stoja (čiarový kód).",
-  mmode_windows: "Pravdepodobnosť kĺzania, okno po okne",
-  mmode_none: "Potiahnite čiaru na obraze a uvidíte ju v čase.",
-  depth: "hĺbka",
+  mmode_windows: "Pravdepodobnosť kĺzania celej pleury, okno po okne",
 
   slide: "Nameraný posun pozdĺž pleury",
   slide_none: "Pozdĺž pleury sa nedalo merať na žiadnom mieste.",
@@ -152,6 +163,9 @@ export const texts = {
   patch: "Políčko: riadok {row}, stĺpec {column}",
   patch_text: "V tomto okne hovorí sieť {probability} ({word}). Jej pravdepodobnosť, okno po okne:",
   patch_window: "{start} až {end} s: {probability}",
+  patch_now: "Políčko, ako je teraz",
+  patch_looked: "Kam sa v ňom model pozeral",
+  patch_frames: "Jeho snímky v tomto okne a ako veľmi na ktorej záležalo. Kliknutie na ňu prejde.",
   close: "Zavrieť",
 
   take: "Vezmite si so sebou",
@@ -166,6 +180,12 @@ export const texts = {
   opinion_disagree: "Nesúhlasím",
   opinion_unsure: "Neviem",
   opinion_note: "Poznámka, ak chcete (prosíme bez mien)",
+  opinion_which: "Čo vidíte?",
+  sign_present: "Kĺzanie",
+  sign_absent: "Bez kĺzania",
+  sign_lung_point: "Bod pľúc",
+  sign_cannot_tell: "Nedá sa určiť",
+  opinion_use: "Čo poviete, možno aj so záznamom a ručne vyznačenou oblasťou exportovať na trénovanie modelu.",
   opinion_kept: "Ďakujeme. Je to zapísané s odtlačkom záznamu.",
 
   details: "Záznam, model, časy",

@@ -17,7 +17,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Ver
 from service.cine.clip import DEFAULT_LIMITS
 from service.cine.decode import open_clip
 from service.pacs.desk.doctor import examine, within
-from service.pacs.desk.doctor_here import check_data_folder, check_ledger, check_model, check_settings
+from service.pacs.desk.doctor_here import check_cage, check_data_folder, check_ledger, check_model, check_settings
 from service.pacs.desk.doctor_network import (
     check_archive,
     check_destination,
@@ -29,6 +29,10 @@ from service.pacs.desk.doctor_network import (
 from service.pacs.desk.echo import Check
 from service.pacs.desk.specimen import PATIENT_ID, write_specimen
 from service.pacs.site import Archive, Destination, Receive, ResultKind
+from service.readers import process as process_module
+from service.readers.process import ReaderProcess
+from service.sandbox.landlock import landlock_version
+from service.sandbox.syscalls import can_filter
 from service.settings import Settings
 from tests.fakes import nodes
 from tests.fakes.dcmtk import listening
@@ -69,6 +73,44 @@ def test_a_model_that_cannot_be_used_is_told_with_its_own_words() -> None:
 
 def test_a_bundle_without_its_golden_clip_is_told(tmp_path: Path) -> None:
     assert check_model(Settings(model_store=tmp_path), WordReader()).sentence == "Its golden clip cannot be read."
+
+
+def test_the_cage_is_put_up_and_looked_at() -> None:
+    check = check_cage(Settings())
+
+    if landlock_version() and can_filter():
+        assert check == Check(
+            "cage", True, "Clips are read without network, other files, or privileges, and with limits on memory and time."
+        )
+    else:
+        assert not check.ok
+
+
+def test_what_a_cage_leaves_open_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = ReaderProcess.started
+
+    def with_a_gap(settings: dict[str, object]) -> ReaderProcess:
+        process = started(settings)
+        process.gaps = ("Every system call is open to it: libseccomp is not installed.",)
+        return process
+
+    monkeypatch.setattr(ReaderProcess, "started", with_a_gap)
+
+    assert check_cage(Settings()) == Check(
+        "cage",
+        False,
+        "The processes that read clips are not caged: Every system call is open to it: libseccomp is not installed.",
+        "Linux 5.13 or newer with Landlock, and libseccomp (Debian: libseccomp2), make it whole.",
+    )
+
+
+def test_a_process_that_reads_clips_and_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_module, "CHILD", "service.readers.no_such_module")
+
+    check = check_cage(Settings())
+
+    assert (check.ok, check.sentence) == (False, "A process that reads clips could not be started.")
+    assert check.advice.startswith("Please report it: ReaderLost in ")
 
 
 def test_a_data_folder_is_written_to_and_left_as_it_was(tmp_path: Path) -> None:
@@ -146,7 +188,7 @@ def test_a_wrong_site_file_is_told_line_by_line_and_nobody_is_called(tmp_path: P
 
     checks = list(examine(Settings(site=tmp_path / "pacs.toml", data_dir=tmp_path, port=free_port()), WordReader()))
 
-    assert [check.name for check in checks] == ["settings", "model", "data folder", "ledger", "service", "site file", "site file"]
+    assert [check.name for check in checks] == ["settings", "model", "cage", "data folder", "ledger", "service", "site file", "site file"]
     assert checks[-2].sentence == "pacs.toml, line 2: receive: port is 70000; it must be between 0 and 65535."
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from service.errors import BadOption, UnknownJob
+from service.jobs import entries
 from service.jobs.ledger import Entry, Ledger, State
 from service.pacs.audit import AuditTrail
-from service.pacs.desk import overview as overview_module
 from service.pacs.desk.again import again, again_all, named
 from service.pacs.desk.audit_reading import parse_since
 from service.pacs.desk.metrics import QueueMetrics
@@ -52,7 +52,7 @@ def test_a_dead_letter_that_was_sent_again_counts_as_its_successor_alone(ledger:
 
 
 def test_what_has_ended_is_read_once_and_what_goes_on_is_seen(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overview_module, "OVERLAP", timedelta(0))
+    monkeypatch.setattr(entries, "OVERLAP", timedelta(0))
     read: list[str] = []
     original = Ledger.list
 
@@ -73,6 +73,20 @@ def test_what_has_ended_is_read_once_and_what_goes_on_is_seen(ledger: Ledger, mo
     assert sorted(read) == sorted([f"{READ}-archive-3", f"{READ}-slow-1", WAITS])
     assert (second.by_stage, second.dead) == (first.by_stage, ())
     assert {letter.id for letter in second.waiting} == {f"{READ}-archive-3", f"{READ}-slow-1"}
+
+
+def test_what_the_ledger_has_forgotten_is_let_go_of_before_long(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node runs for months: what its sweeper has removed must not stay in memory."""
+    watch = Watch(ledger)
+    watch.overview()
+    ledger.forget([READ, SKIPPED])
+    kept = watch.overview(max_age_s=0.0).by_stage
+    monkeypatch.setattr(entries, "ANEW_S", 0.0)
+    anew = watch.overview(max_age_s=0.0).by_stage
+
+    assert (kept["read"], kept["skipped"]) == (1, 1)
+    assert (anew["read"], anew["skipped"]) == (0, 0)
+    assert (anew["waiting"], anew["not read"]) == (1, 1)
 
 
 def test_a_clip_that_is_read_again_is_no_longer_not_read(ledger: Ledger, tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
 
+from service.cine.clip import Clip
 from service.errors import UnreadableClip
+from service.evidence.rendition import render
 from service.findings import Analysis
 from service.pacs.objects.results import write_results
+from service.pacs.objects.sc import Draw
 from service.pacs.objects.uids import result_uid, series_uid
 from service.pacs.site import ResultKind
 from tests.fakes.analysis import example_analysis
@@ -22,6 +25,10 @@ from tests.fakes.sources import full_file
 
 WRITTEN_AT = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)
 CLIP = MemoryClip([np.full((120, 160), 90, np.uint8)] * 3)
+
+
+def drawing(clip: Clip) -> Draw:
+    return lambda out, marks: render(clip, out, marks=marks)
 
 
 def example() -> Analysis:
@@ -34,7 +41,7 @@ def report_pdf() -> bytes:
 
 def write(folder: Path, *kinds: ResultKind, clip: MemoryClip = CLIP, **elements: Any) -> dict[ResultKind, Path]:
     source = full_file(folder / "source.dcm", **elements)
-    return write_results(source, clip, example(), kinds or tuple(ResultKind), folder, report_pdf=report_pdf, written_at=WRITTEN_AT)
+    return write_results(source, drawing(clip), example(), kinds or tuple(ResultKind), folder, report_pdf=report_pdf, written_at=WRITTEN_AT)
 
 
 def test_each_kind_is_a_file_under_its_name(tmp_path: Path) -> None:
@@ -56,7 +63,7 @@ def test_the_report_is_drawn_only_for_a_pdf(tmp_path: Path) -> None:
     def never() -> bytes:
         raise AssertionError
 
-    write_results(full_file(tmp_path / "source.dcm"), CLIP, example(), {ResultKind.SR}, tmp_path, report_pdf=never)
+    write_results(full_file(tmp_path / "source.dcm"), drawing(CLIP), example(), {ResultKind.SR}, tmp_path, report_pdf=never)
 
 
 def test_made_again_they_are_the_same_objects(tmp_path: Path) -> None:
@@ -78,7 +85,7 @@ def test_their_uids_can_be_told_before_they_are_made(tmp_path: Path) -> None:
 
 def test_made_later_they_keep_their_uids(tmp_path: Path) -> None:
     source = full_file(tmp_path / "source.dcm")
-    now = write_results(source, CLIP, example(), {ResultKind.SR}, tmp_path, report_pdf=report_pdf)
+    now = write_results(source, drawing(CLIP), example(), {ResultKind.SR}, tmp_path, report_pdf=report_pdf)
 
     assert dcmread(now[ResultKind.SR]).SOPInstanceUID == result_uid("1.2.3.4", example().model.sha256, ResultKind.SR)
 
@@ -102,7 +109,7 @@ def test_a_source_that_can_no_longer_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "source.dcm").write_bytes(b"")
 
     with pytest.raises(UnreadableClip):
-        write_results(tmp_path / "source.dcm", CLIP, example(), {ResultKind.SR}, tmp_path, report_pdf=report_pdf)
+        write_results(tmp_path / "source.dcm", drawing(CLIP), example(), {ResultKind.SR}, tmp_path, report_pdf=report_pdf)
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,14 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame, parse_basic_offsets
 from pydicom.pixels import iter_pixels
 
-from service.cine.clip import EchoRegion
+from service.cine.clip import Clip, EchoRegion
 from service.cine.dicom_object import frame_timing
 from service.evidence.layout import lay_out
 from service.evidence.overlay import Annotator
+from service.evidence.rendition import render
 from service.findings import Analysis, Verdict
 from service.pacs.objects import sc
-from service.pacs.objects.sc import write_annotated_clip
+from service.pacs.objects.sc import Draw, write_annotated_clip
 from service.pacs.objects.source import SourceInstance
 from tests.fakes import dicom
 from tests.fakes.analysis import example_analysis
@@ -52,9 +53,13 @@ def nothing_drawn() -> Analysis:
     return example(verdict=Verdict.NOT_ASSESSABLE)
 
 
+def drawing(clip: Clip) -> Draw:
+    return lambda out, marks: render(clip, out, marks=marks)
+
+
 def written(folder: Path, source: SourceInstance, clip: MemoryClip, analysis: Analysis | None = None, **options: Any) -> Path:
     path = folder / "sc.dcm"
-    write_annotated_clip(path, source, clip, analysis or example(), WRITTEN_AT, **options)
+    write_annotated_clip(path, source, drawing(clip), analysis or example(), WRITTEN_AT, **options)
     return path
 
 

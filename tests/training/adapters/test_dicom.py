@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from service.manifest import LabelledClip, ManifestError
+from service.pseudonyms import BadKey, key_beside, pseudonym
 from tests.fakes import dicom as fakes
 from tests.fakes.media import texture
-from training.adapters.dicom import key_beside, pseudonym, read_dicom
+from training.adapters.dicom import read_dicom
 from training.adapters.table import AdapterError, patient_pattern, write_manifest
 
 FRAMES = texture(4, 64, 64)
@@ -153,9 +154,7 @@ def test_a_table_of_labels_that_does_not_fit_is_refused(tmp_path: Path, line: st
 def test_a_damaged_key_is_not_replaced(tmp_path: Path) -> None:
     """A new one would give every patient a second pseudonym."""
     (tmp_path / "manifest.csv.key").write_text("00ff")
-    with pytest.raises(
-        AdapterError, match=r"The key beside the manifest \(its name and .key\) is damaged: it is not 64 hexadecimal digits."
-    ):
+    with pytest.raises(BadKey, match=r"The key beside the manifest \(its name and .key\) is damaged: it is not 64 hexadecimal digits."):
         key_beside(tmp_path / "manifest.csv")
 
 

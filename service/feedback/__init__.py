@@ -1,0 +1,1 @@
+"""What clinicians said of answers, as a training manifest with its clips: `seashore feedback export`."""
