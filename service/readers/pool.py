@@ -10,6 +10,7 @@ from typing import Any
 from service.errors import EngineFailed
 from service.readers.process import ReaderLost, ReaderProcess
 from service.reading import Wanted
+from service.standing import ProcessesStanding
 
 ORDERS_A_PROCESS = 500
 """Then another takes its place: whatever a decoder leaks or a clip has bent ends with it."""
@@ -21,14 +22,17 @@ log = logging.getLogger(__name__)
 class ReaderPool:
     """At most `size` processes. They are started when they are needed, or all by `warm_up`."""
 
-    def __init__(self, settings: dict[str, Any], size: int) -> None:
+    def __init__(self, settings: dict[str, Any], size: int, *, must_be_caged: bool = False) -> None:
         """`settings`: what the processes may know (`Settings.of_readers`)."""
         self._settings = settings
+        self._must_be_caged = must_be_caged
+        self._is_warned = False
         self._size = size
         self._changed = threading.Condition()
         self._idle: list[ReaderProcess] = []
         self._all: set[ReaderProcess] = set()
         self._num_starting = 0
+        self._num_lost = 0
         self._is_closed = False
 
     @property
@@ -36,6 +40,13 @@ class ReaderPool:
         """Of the processes that have been started."""
         with self._changed:
             return [process.pid for process in self._all]
+
+    def standing(self) -> ProcessesStanding:
+        """How the processes are. One that died between two clips is replaced, and counted, when the next clip comes."""
+        with self._changed:
+            alive = sum(process.is_alive for process in self._all)
+            busy = len(self._all) - len(self._idle)
+            return ProcessesStanding(self._size, len(self._all), alive, busy, self._num_lost)
 
     def warm_up(self, count: int) -> None:
         """Have so many processes ready. Raises: EngineFailed."""
@@ -78,6 +89,7 @@ class ReaderPool:
                     if process.is_alive:
                         return process
                     self._all.discard(process)
+                    self._num_lost += 1
                     process.end()
                 is_short = self._has_room
             if is_short:
@@ -88,12 +100,14 @@ class ReaderPool:
         return len(self._all) + self._num_starting < self._size
 
     def _take_back(self, process: ReaderProcess) -> None:
+        is_lost = False
         try:
             process.settle()
             is_kept = process.num_orders < ORDERS_A_PROCESS
         except ReaderLost:
-            is_kept = False
+            is_kept, is_lost = False, True
         with self._changed:
+            self._num_lost += is_lost and not self._is_closed
             if is_kept and not self._is_closed:
                 self._idle.append(process)
                 self._changed.notify()
@@ -114,18 +128,38 @@ class ReaderPool:
             if self._is_closed or not self._has_room:
                 return
             self._num_starting += 1
+        process = None
+        try:
+            process = self._started()
+        finally:
+            with self._changed:  # counted as one that starts until it is counted as one that runs, or one too many would be started
+                self._num_starting -= 1
+                is_wanted = process is not None and not self._is_closed
+                if process is not None and is_wanted:
+                    self._all.add(process)
+                    self._idle.append(process)
+                self._changed.notify_all()
+            if process is not None and not is_wanted:
+                process.end()
+
+    def _started(self) -> ReaderProcess:
         try:
             process = ReaderProcess.started(self._settings)
         except (ReaderLost, OSError) as error:
             raise EngineFailed("No process could be started to read clips in.", log_detail=repr(error)) from error
-        finally:
-            with self._changed:
-                self._num_starting -= 1
-                self._changed.notify_all()
-        with self._changed:
-            if not self._is_closed:
-                self._all.add(process)
-                self._idle.append(process)
-                self._changed.notify()
-                return
-        process.end()
+        self._check_cage(process)
+        return process
+
+    def _check_cage(self, process: ReaderProcess) -> None:
+        """Raises: EngineFailed when it has gaps and must not; the process is ended then."""
+        if not process.gaps:
+            return
+        gaps = " ".join(process.gaps)
+        if self._must_be_caged:
+            process.end()
+            raise EngineFailed(
+                "The processes that read clips cannot be caged on this machine, and SEASHORE_CAGE=require asks for it.", log_detail=gaps
+            )
+        if not self._is_warned:
+            self._is_warned = True
+            log.warning("THE CAGE IS NOT WHOLE around the processes that read clips, which may come from anybody: %s", gaps)
