@@ -92,6 +92,7 @@ def test_a_device_that_breaks_under_a_clip_is_told_healed_and_answers_as_before(
     assert ward.engines[0].num_failed > 0 or breaks == "hang"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("breaks", ["hang", "lose"])
 def test_a_job_under_way_is_read_again_after_healing(breaks: str, ward: Ward, client: httpx.Client, clip: bytes) -> None:
     before = probability(client.post("/v1/predict", content=clip))

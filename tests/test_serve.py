@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.fakes import dicom, media
 from tests.fakes.phantoms import small_phantom
@@ -97,6 +98,7 @@ def test_what_is_here_when_the_service_is_told_to_stop_is_still_answered(tmp_pat
     assert process.returncode == -signal.SIGTERM  # uvicorn ends by the signal it was sent, once all is answered
 
 
+@pytest.mark.slow
 def test_readers_that_are_killed_under_load_lose_no_clip_and_none_outlives_the_service(tmp_path: Path) -> None:
     clip = media.mp4(small_phantom("present", 4.2).frames)
     with served(tmp_path / "log") as (process, client), ThreadPoolExecutor(8) as threads:

@@ -13,6 +13,7 @@ from pydicom import dcmread
 
 from service.errors import ArchiveFailed, Overloaded
 from service.jobs.ledger import Ledger
+from service.pacs.outgoing import pull
 from service.pacs.outgoing.pull import Puller
 from service.pacs.outgoing.remote import Wanted
 from service.pacs.site import Archive, Site
@@ -157,7 +158,8 @@ def test_a_site_without_an_archive_and_an_archive_that_is_gone(tmp_path: Path) -
     assert gone.json()["detail"].startswith(f"ORTHANC at 127.0.0.1:{port} refused the connection: nothing listens there. Check address")
 
 
-def test_a_third_study_at_the_same_time_is_put_off(tmp_path: Path) -> None:
+def test_a_third_study_at_the_same_time_is_put_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pull, "TIMEOUT_S", 5.0)
     with ThreadPoolExecutor(2) as threads:
         with nodes.port_that(nodes.say_nothing) as port:
             puller = Puller(Site(archive=Archive(dicom=nodes.node(port))), FolderInbox(tmp_path / "inbox"))  # type: ignore[arg-type]

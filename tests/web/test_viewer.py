@@ -152,6 +152,7 @@ def test_where_nothing_is_kept_the_page_says_what_it_would_need(browser_tab: Pag
         assert "SEASHORE_JOBS is off" in browser_tab.text("#problem-detail")
 
 
+@pytest.mark.slow
 def test_more_clips_than_a_browser_has_connections_are_all_read_while_the_first_is_looked_at(page: Page, tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.mp4" for number in range(8)]
     for number, path in enumerate(paths):

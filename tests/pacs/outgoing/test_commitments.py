@@ -44,6 +44,7 @@ def audited(office: JobOffice) -> list[str]:
     return [json.loads(line)["event"] for path in paths for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_reports_that_come_late_keep_no_other_request_waiting(office: JobOffice, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commitments_module, "WAIT_S", 60.0)  # where this fails, threads would wait for the night, and pytest for them
     monkeypatch.setattr(commitments_module, "ASK_AGAIN_AFTER_S", (1.0,))
