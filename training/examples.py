@@ -17,14 +17,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from service.cine.spec import InputSpec
 from service.errors import BadBundle
+from training.shards import Shards, ShardWriter, map_shards
 
 INDEX, TABLE = "index.json", "examples.csv"
 EXAMPLES_PER_SHARD = 2048
@@ -74,8 +74,7 @@ class ExampleWriter:
         self._spec = spec
         self._examples_per_shard = examples_per_shard
         self._partial = folder.with_name(folder.name + ".partial")
-        self._count = 0
-        self._shard: BinaryIO | None = None
+        self._shards = ShardWriter(self._partial, spec.patch_shape, per_shard=examples_per_shard)
 
     def __enter__(self) -> Self:
         shutil.rmtree(self._partial, ignore_errors=True)  # of a run that was killed
@@ -91,42 +90,21 @@ class ExampleWriter:
             raise ExamplesError(
                 f"A patch is {patch.dtype} {patch.shape}; the spec of these examples says {self._spec.dtype} {self._spec.patch_shape}."
             )
-        if self._count % self._examples_per_shard == 0:
-            self._next_shard()
-        assert self._shard is not None
-        self._shard.write(np.ascontiguousarray(patch).data)
+        self._shards.add(patch)
         self._table.writerow(astuple(origin))
-        self._count += 1
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._shards)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._table_file.close()
-        self._close_shard()
+        self._shards.close()
         if kind is not None:
             shutil.rmtree(self._partial)
             return
-        index = {"spec": self._spec.to_json(), "num_examples": self._count, "examples_per_shard": self._examples_per_shard}
+        index = {"spec": self._spec.to_json(), "num_examples": len(self._shards), "examples_per_shard": self._examples_per_shard}
         (self._partial / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
         self._partial.rename(self._folder)
-
-    def _next_shard(self) -> None:
-        self._close_shard()
-        self._shard = (self._partial / _shard_name(self._count // self._examples_per_shard)).open("wb")
-        self._write_header(0)
-
-    def _close_shard(self) -> None:
-        if self._shard is not None:
-            # numpy leaves room in the header for the first axis to grow, so the count can be written when it is known.
-            self._shard.seek(0)
-            self._write_header((self._count - 1) % self._examples_per_shard + 1)
-            self._shard.close()
-            self._shard = None
-
-    def _write_header(self, num: int) -> None:
-        assert self._shard is not None
-        npy.write_array_header_1_0(self._shard, {"descr": "|u1", "fortran_order": False, "shape": (num, *self._spec.patch_shape)})
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -144,20 +122,15 @@ class ExampleSet:
     seed: NDArray[np.int64]
     fingerprint: str
     """Changes with anything in the table or the spec."""
-    shards: tuple[NDArray[np.uint8], ...]
-    """Memory maps (n, C, T, h, w)."""
+    shards: Shards
+    """Of patches (n, C, T, h, w)."""
 
     def __len__(self) -> int:
         return len(self.label)
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[np.uint8]:
         """The patches at `indices`, in that order, (n, C, T, h, w)."""
-        out = np.empty((len(indices), *self.spec.patch_shape), np.uint8)
-        ends = np.cumsum([len(shard) for shard in self.shards])
-        holders = np.searchsorted(ends, indices, side="right")
-        for place, (holder, index) in enumerate(zip(holders, indices, strict=True)):
-            out[place] = self.shards[holder][index - ends[holder]]  # negative: counted from the shard's end
-        return out
+        return self.shards.take(indices)
 
     def __repr__(self) -> str:
         return f"ExampleSet({(len(self), *self.spec.patch_shape)} uint8)"
@@ -171,9 +144,9 @@ def read_examples(*folders: Path) -> ExampleSet:
     for spec in specs[1:]:
         _check_same_spec(specs[0], spec)
     origins = [origin for number, folder in enumerate(folders) for origin in _read_table(folder, f"{number}/" if len(folders) > 1 else "")]
-    shards = [shard for folder in folders for shard in _open_shards(folder, specs[0])]
-    if not origins or sum(map(len, shards)) != len(origins):
-        raise ExamplesError(f"There are {len(origins)} examples in the table and {sum(map(len, shards))} patches; one each is needed.")
+    shards = Shards(tuple(shard for folder in folders for shard in _open_shards(folder, specs[0])))
+    if not origins or len(shards) != len(origins):
+        raise ExamplesError(f"There are {len(origins)} examples in the table and {len(shards)} patches; one each is needed.")
     _check_twins(origins)
     return ExampleSet(
         spec=specs[0],
@@ -184,12 +157,8 @@ def read_examples(*folders: Path) -> ExampleSet:
         pair=np.array([origin.pair for origin in origins]),
         seed=np.array([origin.seed for origin in origins], np.int64),
         fingerprint=_fingerprint(folders),
-        shards=tuple(shards),
+        shards=shards,
     )
-
-
-def _shard_name(number: int) -> str:
-    return f"patches-{number:05d}.npy"
 
 
 def _read_index(folder: Path) -> Mapping[str, object]:
@@ -223,8 +192,7 @@ def _read_table(folder: Path, prefix: str) -> Iterator[Origin]:
 
 
 def _open_shards(folder: Path, spec: InputSpec) -> Iterator[NDArray[np.uint8]]:
-    for path in sorted(folder.glob("patches-*.npy")):
-        shard = np.load(path, mmap_mode="r")
+    for shard in map_shards(folder):
         if shard.dtype != np.uint8 or shard.shape[1:] != spec.patch_shape:
             raise ExamplesError(f"A shard holds {shard.dtype} patches of {shard.shape[1:]}; its spec says uint8 of {spec.patch_shape}.")
         yield shard

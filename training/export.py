@@ -17,7 +17,17 @@ from service.engine.select import open_engine
 from training.models.fold import fold_batch_norm, fold_grey
 from training.saliency_graph import SaliencyGraph
 
-__all__ = ["GRADIENT_TOLERANCE", "LOGIT_TOLERANCE", "ExportDisagrees", "autograd", "check", "export", "fold_grey", "gradient_errors"]
+__all__ = [
+    "GRADIENT_TOLERANCE",
+    "LOGIT_TOLERANCE",
+    "ExportDisagrees",
+    "autograd",
+    "check",
+    "export",
+    "fold_grey",
+    "gradient_errors",
+    "write_graph",
+]
 
 LOGIT_TOLERANCE = 1e-4
 """Greatest difference of a logit between torch and an engine; relative above 1."""
@@ -51,8 +61,8 @@ def export(model: nn.Module, *, patch_shape: PatchShape, directory: Path) -> Non
     saliency = SaliencyGraph(model, patch_shape).cpu().eval()
     # Two patches to trace with: torch takes a batch of 1 for a constant.
     patches = torch.zeros(2, *patch_shape, dtype=torch.uint8)
-    _write(plain, patches, directory / "model.onnx", "patches", ["logits"])
-    _write(saliency, patches.float(), directory / "saliency.onnx", "pixels", ["logits", "gradients"])
+    write_graph(plain, patches, directory / "model.onnx", "patches", ["logits"])
+    write_graph(saliency, patches.float(), directory / "saliency.onnx", "pixels", ["logits", "gradients"])
     check(model, patch_shape=patch_shape, directory=directory)
 
 
@@ -100,7 +110,7 @@ def gradient_errors(given: NDArray[np.float32], expected: NDArray[np.float32]) -
     return errors
 
 
-def _write(graph: nn.Module, example: Tensor, path: Path, taken: str, given: list[str]) -> None:
+def write_graph(graph: nn.Module, example: Tensor, path: Path, taken: str, given: list[str]) -> None:
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             graph,

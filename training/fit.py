@@ -11,37 +11,40 @@ A fit that was stopped goes on from its last whole epoch, as if it had not been 
 """
 
 import hashlib
-import json
-import logging
-import signal
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.utilities import rank_zero_only
-from lightning.pytorch.utilities.seed import isolate_rng
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from service.cine.spec import InputSpec
 from training.batches import Indices
-from training.curve import Curve
 from training.examples import ExampleSet
 from training.experiment import FitSettings
 from training.models import build
 from training.splits import check_no_patient_twice, split_by_patient
-from training.task import FitError, SlidingTask
+from training.task import SlidingTask
+from training.trainer import BEST, CURVE, RECORD, FitError, begin, settled, train
 
-__all__ = ["FitError", "FitSettings", "Fitted", "fit", "load_fitted", "predict_logits", "read_validation", "split_examples"]
+__all__ = [
+    "BEST",
+    "CURVE",
+    "RECORD",
+    "FitError",
+    "FitSettings",
+    "Fitted",
+    "fit",
+    "load_fitted",
+    "predict_logits",
+    "read_validation",
+    "split_examples",
+]
 
-BEST, LAST, RECORD, VALIDATION, CURVE = "best.ckpt", "last.ckpt", "fit.json", "validation.npy", "curve.csv"
+VALIDATION = "validation.npy"
 _PREDICT_BATCH = 64
 
 
@@ -76,19 +79,16 @@ def fit(
     check_no_patient_twice(examples.patient.tolist(), parts)
     _check_classes(examples, parts)
     record = _record(examples, settings, parts, start)
-    if _open_folder(out, record, parts["validation"]):
+    if not (out / RECORD).exists():
+        out.mkdir(parents=True, exist_ok=True)
+        np.save(out / VALIDATION, parts["validation"])
+    if begin(out, record, _MAY_CHANGE, _BEFORE):
         return out / BEST
-    with _quiet(), _threads(settings.num_threads), isolate_rng():
-        pl.seed_everything(settings.seed, workers=True, verbose=False)
+    with settled(settings):
         task = SlidingTask(settings, examples, parts)
         if start is not None:
             _begin_from(task.model, start)
-        trainer = _trainer(settings, task, out, progress)
-        resumed = out / LAST if (out / LAST).exists() else None
-        with _interruptible(trainer):
-            trainer.fit(task, ckpt_path=resumed, weights_only=True)
-        if trainer.is_global_zero:
-            _write_json(out / RECORD, record | {"finished": True})
+        train(task, settings, out, task.columns, record, progress=progress)
     return out / BEST
 
 
@@ -123,48 +123,6 @@ def predict_logits(model: nn.Module, examples: ExampleSet, indices: Indices | No
     return np.concatenate(logits) if logits else np.empty(0, np.float32)
 
 
-def _trainer(settings: FitSettings, task: SlidingTask, out: Path, progress: bool) -> pl.Trainer:
-    best = ModelCheckpoint(
-        dirpath=out,
-        filename=BEST.removesuffix(".ckpt"),
-        monitor="val_loss",
-        mode="min",
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    last = ModelCheckpoint(
-        dirpath=out,
-        filename=LAST.removesuffix(".ckpt"),
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    callbacks: list[Callback] = [best, last]
-    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]  # of several devices, one writes
-        callbacks.insert(0, Curve(out / CURVE, task.columns))
-    if settings.patience_epochs:
-        callbacks.append(EarlyStopping("val_loss", patience=settings.patience_epochs))
-    if progress:
-        callbacks.append(RichProgressBar())
-    return pl.Trainer(
-        accelerator=settings.device,
-        devices=settings.num_devices,
-        strategy="ddp" if settings.num_devices > 1 else "auto",
-        sync_batchnorm=settings.num_devices > 1 and settings.device == "auto" and torch.cuda.is_available(),
-        use_distributed_sampler=False,  # TwinBatches deals the batches to the devices itself, twins side by side
-        precision="bf16-mixed" if settings.precision == "bfloat16" else "32-true",
-        max_epochs=settings.epochs,
-        gradient_clip_val=settings.gradient_clip or None,
-        # CUDA has no deterministic backward pass of 3-D max-pooling: there, seeds have to do.
-        deterministic=settings.device == "cpu",
-        callbacks=callbacks,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        logger=False,
-        num_sanity_val_steps=0,
-        default_root_dir=out,
-    )
-
-
 def _check_classes(examples: ExampleSet, parts: Mapping[str, Indices]) -> None:
     for name in ("train", "validation"):
         num = len(parts[name])
@@ -195,79 +153,5 @@ def _record(
 
 _MAY_CHANGE = ("device", "num_threads", "num_workers")
 """Where and how fast, not what."""
-
-
-def _open_folder(out: Path, record: Mapping[str, Any], validation: Indices) -> bool:
-    """Begin or go on in `out`; True when the fit in it is finished. Raises: FitError when it is of something else."""
-    if not (out / RECORD).exists():
-        out.mkdir(parents=True, exist_ok=True)
-        np.save(out / VALIDATION, validation)
-        _write_json(out / RECORD, record)
-        return False
-    begun = json.loads((out / RECORD).read_text(encoding="utf-8"))
-    differ = [*_differences(begun["settings"], record["settings"])]
-    compared = ("examples", "parts", "weights begun from")
-    differ += [f"the {name} are not the same" for name in compared if begun.get(name) != record.get(name)]
-    if differ:
-        raise FitError(f"This folder holds another fit: {'; '.join(differ)}. Remove it or name another folder.")
-    return bool(begun["finished"])
-
-
-def _differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
-    # A fit begun before a setting existed was fitted with what is its default now.
-    begun = {column.name: column.default for column in fields(FitSettings) if column.default is not MISSING} | dict(begun)
-    for name in asked:
-        if begun.get(name) != asked[name] and name not in _MAY_CHANGE:
-            yield f"{name} was {begun.get(name)} and is {asked[name]} now"
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Whole or not at all: a fit may be killed at any moment."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
-
-
-@contextmanager
-def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
-    """Lightning answers Ctrl-C by leaving the process, and by ignoring the next one for good. Here it is an error to catch."""
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit:
-        signal.signal(signal.SIGINT, handler)
-        raise FitError(f"The fit was stopped in epoch {trainer.current_epoch}; the same call goes on from there.") from None
-
-
-@contextmanager
-def _threads(num: int) -> Iterator[None]:
-    before, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(num)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-        torch.use_deterministic_algorithms(deterministic)
-
-
-_NOT_FOR_US: Sequence[str] = (
-    "does not have many workers",  # one gather from a memory map costs less than handing it over from another process
-    "isinstance\\(treespec, LeafSpec\\)",  # between Lightning and torch
-    "Checkpoint directory .* exists and is not empty",  # it does: that is how a fit goes on
-    "Found .* module\\(s\\) in eval mode",  # the norms of weights that were begun from: they are meant to stay so
-)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Lightning's remarks on the machine, and advice that does not hold here."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            for message in _NOT_FOR_US:
-                warnings.filterwarnings("ignore", message=f".*{message}")
-            yield
-    finally:
-        logger.setLevel(level)
+_BEFORE = {column.name: column.default for column in fields(FitSettings) if column.default is not MISSING}
+"""A fit begun before a setting existed was fitted with what is its default now."""

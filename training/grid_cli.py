@@ -1,47 +1,22 @@
 """`seashore train grid`: the published study, whole, on labelled clips or on simulated ones."""
 
-import shlex
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
-from service.errors import SeashoreError
 from service.manifest import read_manifest
 from training.experiment import with_changes
+from training.terminal import Told, err, said
 
-T = TypeVar("T")
-
-EXIT_FAILED, EXIT_STOPPED = 1, 130
 STUDIES = files("training.study")
 WORK = Path("runs/grid")
-
-err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class ManifestMissing(ValueError):
     """A folder of clips was named, and no table that says what they are."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A bar where there is a terminal, a line where there is none."""
-
-    has_bar: bool
-
-    def count(self, words: str, pieces: Iterable[T], total: int) -> Iterable[T]:
-        self.say(f"{words}: {total}") if not self.has_bar else None
-        return track(pieces, words, total=total, console=err, disable=not self.has_bar)
-
-    def say(self, words: str) -> None:
-        err.print(words, markup=False)
 
 
 def grid(
@@ -72,10 +47,10 @@ def grid(
     from training.study.grid import read_study, with_rows
     from training.study.whole import run_study
 
-    with _said():
+    with said():
         asked = with_rows(read_study(study or Path(str(STUDIES / ("study_quick.toml" if quick else "study.toml")))), tuple(row or ()))
         plan = replace(asked, fit=with_changes(asked.fit, "fit", device=device, num_devices=devices, num_threads=threads))
-        told = _Told(err.is_terminal)
+        told = Told(err.is_terminal)
         if manifest is None and clips is not None:
             raise ManifestMissing("--clips says where a manifest's clips lie; the manifest itself must be named too.")
         if manifest is None:
@@ -84,22 +59,3 @@ def grid(
             chosen = labelled_clips(read_manifest(manifest, clips), healthy_is_present=healthy_is_present)
         page = run_study(plan, chosen, work, told, simulated=manifest is None)
         err.print(f"Written: {page}", markup=False)
-
-
-@contextmanager
-def _said() -> Iterator[None]:
-    """What a person can mend is a sentence and an exit status, not a trace; Ctrl-C says how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _say_how_to_go_on()
-        raise typer.Exit(EXIT_STOPPED) from None
-    except (SeashoreError, ValueError, AssertionError) as error:
-        if type(error) in (ValueError, AssertionError):  # a library's or a bug: not written for a reader
-            raise
-        err.print(f"{error}", markup=False)
-        raise typer.Exit(EXIT_FAILED) from None
-
-
-def _say_how_to_go_on() -> None:
-    err.print(f"Stopped. The same command goes on from here: {shlex.join(['seashore', *sys.argv[1:]])}", markup=False)

@@ -19,16 +19,13 @@ from training.batches import Batch, ExampleBatches, Indices, RunningBatches, Twi
 from training.examples import ExampleSet
 from training.experiment import FitSettings
 from training.models import build
+from training.trainer import FitError
 
 _WARM_UP_SHARE = 0.05
 _LAST_RATE = 0.01
 """Of the learning rate, at the end of the cosine."""
 _PATCHES_FOR_GREY_LEVELS = 512
 _VALIDATION_BATCH = 64
-
-
-class FitError(ValueError):
-    """This fit cannot be done, or not be gone on with, as asked."""
 
 
 class SlidingTask(pl.LightningModule):

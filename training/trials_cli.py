@@ -2,30 +2,23 @@
 
 import hashlib
 import json
-import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import track
 
 from service.bundle import MANIFEST, read_bundle, resolve
-from service.errors import SeashoreError
 from service.manifest import LabelledClip, read_manifest
+from training.terminal import err, said
 
 if TYPE_CHECKING:
     from training.trials.run import Design
 
 PHANTOMS, QUICK_CLIPS = 60, 2
-EXIT_FAILED, EXIT_STOPPED = 1, 130
 FIGURES = "trials.json"
 DEFAULT_STORE = Path("model_store")
-
-err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class NothingToTry(ValueError):
@@ -54,7 +47,7 @@ def trials(
     """
     from training.trials.run import QUICK, Design
 
-    with _said():
+    with said():
         directory = bundle_folder(store, bundle)
         # Asked before the work of twenty minutes, not after it.
         if page is not None and not page.absolute().parent.is_dir():
@@ -119,18 +112,3 @@ def _summary(figures: Mapping[str, Any]) -> str:
 
 def _counted(words: str, pieces: Iterator[str], total: int) -> Iterable[str]:
     return track(pieces, words, total=total, console=err, disable=total == 0)
-
-
-@contextmanager
-def _said() -> Iterator[None]:
-    """What a person can mend is a sentence and an exit status, not a trace; Ctrl-C says how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        err.print(f"Stopped. The same command goes on from here: {shlex.join(['seashore', *sys.argv[1:]])}", markup=False)
-        raise typer.Exit(EXIT_STOPPED) from None
-    except (SeashoreError, ValueError) as error:
-        if type(error) is ValueError:  # a library's or a bug: not written for a reader
-            raise
-        err.print(f"{error}", markup=False)
-        raise typer.Exit(EXIT_FAILED) from None

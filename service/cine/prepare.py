@@ -1,6 +1,5 @@
 """From an opened clip to the model's inputs, window by window: the one path that serving and training share."""
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,10 +8,10 @@ from numpy.typing import NDArray
 
 from service.cine.clip import Clip, ClipInfo
 from service.cine.motion import Motion, Pairs, Shifts, follow_lung, follow_wall, pair_up, wall_path
-from service.cine.retime import retime, windows
 from service.cine.spec import InputSpec
 from service.cine.strip import StripGrid
 from service.cine.tiling import Plan, cut
+from service.cine.walk import num_runs, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +50,15 @@ class PreparedWindow:
 
 
 def num_windows(info: ClipInfo, spec: InputSpec) -> int:
-    return len(windows(len(retime(info.times_s, info.duration_s, spec.fps)), spec.window_frames, spec.window_stride_frames))
+    return num_runs(info, spec.fps, spec.window_frames, spec.window_stride_frames)
 
 
 def strip_windows(clip: Clip, grid: StripGrid, spec: InputSpec) -> Iterator[StripWindow]:
     """Walk once through the clip; only one window of strips is held. Nothing comes of a clip shorter than a window."""
     info = clip.info
-    shown = retime(info.times_s, info.duration_s, spec.fps)
-    starts = deque(windows(len(shown), spec.window_frames, spec.window_stride_frames))
     taken = info.times_s[np.maximum.accumulate(np.where(info.is_duplicate, 0, np.arange(info.num_frames)))]
-    held: deque[NDArray[np.uint8]] = deque(maxlen=spec.window_frames)
-    tick = 0
-    for index, frame in enumerate(clip.frames()):
-        strip = grid.cut(frame) if tick < len(shown) and shown[tick] == index else None
-        while strip is not None and tick < len(shown) and shown[tick] == index:
-            held.append(strip)
-            tick += 1
-            if starts and tick == starts[0] + spec.window_frames:
-                start = starts.popleft()
-                yield StripWindow(start, np.stack(held), taken[shown[start:tick]])
+    for run in walk(clip, grid.cut, fps=spec.fps, length=spec.window_frames, stride=spec.window_stride_frames):
+        yield StripWindow(run.start_tick, run.frames, taken[run.shown])
 
 
 def cut_window(window: StripWindow, grid: StripGrid, plan: Plan, spec: InputSpec) -> CutWindow:

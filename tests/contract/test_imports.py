@@ -88,7 +88,19 @@ TRAINING_MAY_IMPORT = (
     "service.pseudonyms",
     "service.report",
 )
-_JUDGES = ("assemble", "calibrate", "cli", "controls", "evaluate", "export", "inputs", "sensitivity", "sensitivity_cli", "trials.answers")
+_JUDGES = (
+    "assemble",
+    "calibrate",
+    "cli",
+    "controls",
+    "evaluate",
+    "export",
+    "inputs",
+    "sensitivity",
+    "sensitivity_cli",
+    "signs.export",
+    "trials.answers",
+)
 EVALUATION = tuple(f"training.{module}" for module in _JUDGES)
 EVALUATION_MAY_IMPORT = ("service.engine", "service.loading", "service.model", "service.pipeline", "service.reading")
 """What runs the exported graph, or the whole service, to judge it."""

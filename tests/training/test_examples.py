@@ -75,7 +75,7 @@ def test_a_shard_is_a_plain_npy_file_opened_as_a_memory_map(tmp_path: Path) -> N
     examples = write(tmp_path / "examples", 5)
 
     assert np.load(tmp_path / "examples" / "patches-00000.npy").shape == (4, 2, 3, 2, 2)
-    assert all(isinstance(shard, np.memmap) for shard in examples.shards)
+    assert all(isinstance(shard, np.memmap) for shard in examples.shards.maps)
 
 
 def test_the_repr_is_the_shape_and_no_more(tmp_path: Path) -> None:

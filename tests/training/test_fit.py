@@ -148,7 +148,7 @@ def test_a_fit_stopped_by_ctrl_c_goes_on_to_the_same_weights(
     out = tmp_path / "stopped"
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born ignoring it
     with monkeypatch.context() as patched:
-        patched.setattr("training.fit.Curve", CtrlC)
+        patched.setattr("training.trainer.Curve", CtrlC)
         with pytest.raises(FitError, match=r"^The fit was stopped in epoch 1; the same call goes on from there.$"):
             fit(examples, SETTINGS, out, progress=False)
     signal.signal(signal.SIGINT, handler)

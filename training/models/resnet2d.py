@@ -36,12 +36,12 @@ class MModeResNet18(nn.Module):
         self.channels = channels
         self.normalise = Normalise(channels, mean, scale)
         self.column = MiddleColumn()
-        self.stem = nn.Sequential(*_convolution(channels, width, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1))
+        self.stem = nn.Sequential(*convolution(channels, width, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1))
         blocks: list[nn.Module] = []
         inside = width
         for stage, repetition in enumerate(STAGES):
             for index in range(repetition):
-                blocks.append(_Basic(inside, width << stage, stride=2 if stage > 0 and index == 0 else 1))
+                blocks.append(Basic(inside, width << stage, stride=2 if stage > 0 and index == 0 else 1))
                 inside = width << stage
         self.blocks = nn.Sequential(*blocks)
         self.linear = nn.Linear(inside, 1)
@@ -52,21 +52,22 @@ class MModeResNet18(nn.Module):
         return logits
 
 
-class _Basic(nn.Module):
+class Basic(nn.Module):
     """relu(x + two 3x3 convolutions of x); the shortcut is a 1x1 convolution where the shape changes."""
 
     def __init__(self, inside: int, outside: int, stride: int) -> None:
         super().__init__()
-        first, second = _convolution(inside, outside, 3, stride), _convolution(outside, outside, 3, 1)
+        first, second = convolution(inside, outside, 3, stride), convolution(outside, outside, 3, 1)
         self.body = nn.Sequential(*first, nn.ReLU(), *second)
         same_shape = stride == 1 and inside == outside
-        self.shortcut = nn.Identity() if same_shape else nn.Sequential(*_convolution(inside, outside, 1, stride))
+        self.shortcut = nn.Identity() if same_shape else nn.Sequential(*convolution(inside, outside, 1, stride))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(torch.add(self.body(x), self.shortcut(x)))
 
 
-def _convolution(inside: int, outside: int, kernel: int, stride: int) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
-    convolution = nn.Conv2d(inside, outside, kernel, stride, padding=kernel // 2, bias=False)
-    nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
-    return convolution, nn.BatchNorm2d(outside)
+def convolution(inside: int, outside: int, kernel: int, stride: int) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    """As in He's nets: without a bias, symmetric padding, and the norm that follows it."""
+    layer = nn.Conv2d(inside, outside, kernel, stride, padding=kernel // 2, bias=False)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return layer, nn.BatchNorm2d(outside)

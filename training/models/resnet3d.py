@@ -39,7 +39,7 @@ class Normalise(nn.Module):
         super().__init__()
         self.register_buffer("mean", _per_channel("mean", mean, channels))
         self.register_buffer("scale", _per_channel("scale", scale, channels))
-        if not bool((self.scale > 0).all()):
+        if min([scale] if isinstance(scale, int | float) else scale) <= 0:
             raise ValueError("A normalisation scale must be above 0.")
 
     def forward(self, grey: Tensor) -> Tensor:

@@ -11,8 +11,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache as remembered
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ from service.cine.quality import judge_clip, judge_location
 from service.cine.strip import StripGrid
 from service.cine.tiling import Plan, cut
 from service.errors import RequestError
+from training.code_digest import code_digest
 from training.examples import INDEX, ExampleWriter, Origin
 from training.regions import pleura_finder
 from training.study.clips import StudyClip
@@ -129,11 +128,5 @@ def _key(clip: StudyClip, patches: PatchSet) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-@remembered
 def _code_digest() -> str:
-    """Of every file of service.cine, its weights included, and of this one."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
-    root = Path(str(files("service.cine")))
-    for path in sorted(path for path in root.rglob("*") if path.is_file() and path.suffix in (".py", ".onnx")):
-        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
+    return hashlib.sha256(Path(__file__).read_bytes() + code_digest("service.cine").encode()).hexdigest()

@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from training.study.figures import Answers
 from training.study.fit_row import run_job, write_job
 from training.study.grid import Row, Study
 from training.study.patches import ClipPatches
+from training.trainer import write_json
 
 ANSWERS, FIGURES, GRID = "answers.npz", "figures.json", "grid.json"
 
@@ -90,10 +90,3 @@ def _stamp_of(path: Path) -> str:
 
 def _digest(*files: Path) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Whole or not at all."""
-    partial = path.with_name(f"partial-{path.name}")
-    partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import typer
 from typer.testing import CliRunner, Result
 
 from service.manifest import Manifest
-from training import grid_cli
 from training.grid_cli import grid
 
 
@@ -64,7 +64,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr("training.study.clips.phantom_clips", interrupted)
-    monkeypatch.setattr(grid_cli.sys, "argv", ["seashore", "train", "grid", "--quick"])
+    monkeypatch.setattr(sys, "argv", ["seashore", "train", "grid", "--quick"])
     answer = ask("--quick", "--work", tmp_path)
 
     assert answer.exit_code == 130
