@@ -5,7 +5,7 @@ Beware small numbers: a bootstrap of ten right answers out of ten says [1, 1], w
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -224,14 +224,27 @@ def bootstrap_interval(
     labels, probabilities = _checked(labels, probabilities)
     if len(patients) != len(labels):
         raise ValueError(f"There are {len(labels)} labels and {len(patients)} patients; one patient a label is needed.")
+    return percentile_interval(
+        [statistic(labels[drawn], probabilities[drawn]) for drawn in patient_draws(patients, seed=seed, num=num)], level=level
+    )
+
+
+def patient_draws(patients: Sequence[str], *, seed: int, num: int) -> Iterator[NDArray[np.intp]]:
+    """`num` times: as many patients as there are, drawn with replacement, as the indices of all their clips.
+
+    Figures of one table take their intervals from the same draws. `patients` is one a clip.
+    """
     clips_of = _clips_by_patient(patients)
     generator = np.random.default_rng(seed)
-    figures = np.empty(num)
-    for draw in range(num):
-        drawn = np.concatenate([clips_of[k] for k in generator.integers(len(clips_of), size=len(clips_of))])
-        figures[draw] = statistic(labels[drawn], probabilities[drawn])
-    defined = figures[np.isfinite(figures)]
-    if 2 * len(defined) <= num:
+    for _ in range(num):
+        yield np.concatenate([clips_of[k] for k in generator.integers(len(clips_of), size=len(clips_of))])
+
+
+def percentile_interval(figures: Sequence[float], *, level: float = 0.95) -> tuple[float, float]:
+    """Of a figure's bootstrap draws. NaN draws are left out; (NaN, NaN) when half of them or more are."""
+    drawn = np.asarray(figures, dtype=np.float64)
+    defined = drawn[np.isfinite(drawn)]
+    if 2 * len(defined) <= len(drawn):
         return float("nan"), float("nan")
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
@@ -305,7 +318,7 @@ def mcnemar_exact(only_first: int, only_second: int) -> float:
 
 def _clips_by_patient(patients: Sequence[str]) -> list[NDArray[np.intp]]:
     _, group = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
-    return [np.flatnonzero(group == k) for k in range(group.max() + 1)]
+    return np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
 
 
 def _checked(labels: ArrayLike, probabilities: ArrayLike, *, allow_nan: bool = False) -> tuple[Labels, Probabilities]:

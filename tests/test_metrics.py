@@ -18,6 +18,8 @@ from service.metrics import (
     log_loss,
     mcnemar_exact,
     paired_difference_interval,
+    patient_draws,
+    percentile_interval,
     precision_recall_points,
     reliability,
     risk_coverage,
@@ -169,6 +171,24 @@ def test_clips_of_one_patient_are_drawn_together() -> None:
 
     assert seen == {0.0, 0.5, 1.0}
     assert interval == (0.0, 1.0)
+
+
+def test_a_draw_holds_as_many_patients_as_there_are_each_with_all_clips() -> None:
+    draws = {tuple(drawn.tolist()) for drawn in patient_draws(["A", "B", "A"], seed=0, num=40)}
+
+    # A has the clips 0 and 2, B the clip 1; two of the two are drawn.
+    assert draws == {(0, 2, 0, 2), (0, 2, 1), (1, 0, 2), (1, 1)}
+
+
+def test_the_middle_95_of_101_draws_are_the_interval() -> None:
+    assert percentile_interval([float(k) for k in range(101)]) == pytest.approx((2.5, 97.5))
+    assert percentile_interval([float(k) for k in range(101)], level=0.9) == pytest.approx((5, 95))
+
+
+def test_draws_that_are_not_defined_are_left_out_until_they_are_half() -> None:
+    assert percentile_interval([math.nan, 0.5, 0.5]) == (0.5, 0.5)
+    assert all(map(math.isnan, percentile_interval([math.nan, 0.5])))
+    assert all(map(math.isnan, percentile_interval([])))
 
 
 def test_clips_of_many_patients_give_a_narrower_interval_than_the_same_clips_of_few() -> None:

@@ -69,9 +69,12 @@ def precision_recall_plot(curves: Sequence[Curve], *, prevalence: float | None =
     return _finished(canvas)
 
 
-def reliability_plot(bins: Sequence[ReliabilityBin]) -> bytes:
-    """Share that really slides against the probability given, the number of clips at each point; on the diagonal it is right."""
-    canvas = Canvas.blank("mean probability given", "share with sliding", height_in=4.8)
+def reliability_plot(bins: Sequence[ReliabilityBin], *, positive: str = "sliding") -> bytes:
+    """Share that really slides against the probability given, the number of clips at each point; on the diagonal it is right.
+
+    `positive` is what a probability is of, where it is not sliding.
+    """
+    canvas = Canvas.blank("mean probability given", f"share with {plain(positive)}", height_in=4.8)
     canvas.axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)))
     filled = [b for b in bins if b.num_clips]
     colour, line, mark = SERIES[0]

@@ -55,6 +55,11 @@ def test_the_axes_say_what_they_show() -> None:
     assert "the verdicts" in words(PLOTS["coverage"]())
 
 
+def test_a_reliability_of_another_sign_says_whose_share_it_is() -> None:
+    assert "share with sliding" in words(PLOTS["reliability"]())
+    assert "share with B-lines" in words(reliability_plot(BINS, positive="B-lines"))
+
+
 def test_each_bin_says_how_many_clips_it_rests_on_and_empty_ones_are_left_out() -> None:
     assert {word for word in words(PLOTS["reliability"]()) if word.startswith("n =")} == {"n = 1", "n = 2"}
 

@@ -86,10 +86,10 @@ class Answers:
             return cls(saved["label"], saved["probability"], saved["patient"], saved["clip"])
 
 
-def written(values: Any) -> str:
+def written(values: Any, *, digits: int = 2) -> str:
     """[value, low, high] -> "0.91 [0.85, 0.96]"; what is not defined is a dash."""
     value, low, high = values
     if not math.isfinite(value):
         return "–"
-    interval = f" [{low:.2f}, {high:.2f}]" if math.isfinite(low) else " (no interval)"
-    return f"{value:.2f}{interval}"
+    interval = f" [{low:.{digits}f}, {high:.{digits}f}]" if math.isfinite(low) else " (no interval)"
+    return f"{value:.{digits}f}{interval}"

@@ -66,6 +66,10 @@ def test_a_figure_is_written_with_its_interval(values: list[float], text: str) -
     assert written(values) == text
 
 
+def test_a_figure_is_written_to_as_many_digits_as_asked() -> None:
+    assert written([0.9126, 0.85, 0.9634], digits=3) == "0.913 [0.850, 0.963]"
+
+
 def test_what_is_not_at_hand_is_none() -> None:
     assert published("resnet3d-18_2_30x30", "accuracy", "patch") is None
 
