@@ -1,0 +1,1 @@
+"""The signs around sliding (B-lines, A-lines, effusion, consolidation) and the published models of them."""
