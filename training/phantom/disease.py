@@ -79,7 +79,7 @@ def _bronchograms_db(grid: Grid, consolidation: Consolidation, rows: int) -> Flo
     """Air in branching bronchi: short bright streaks, here and there."""
     if consolidation.bronchogram_db == 0:
         return np.zeros((rows, grid.columns), np.float32)
-    streaks = np.clip(2 * (grid.field(rows, 1.5, 5.0, slope=0.5) - 1.6), 0, 1)
+    streaks = np.clip(2 * (grid.field(rows, 1.5, 5.0, slope=0.5) - 1.3), 0, 1)
     return np.asarray(consolidation.bronchogram_db * streaks, np.float32)
 
 

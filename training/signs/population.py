@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from service.manifest_signs import SIGNS
+from service.manifest import SIGNS
 from training.phantom.pathology import Consolidation
-from training.phantom.spec import BLine, Obstruction, PhantomSpec, half_width_mm
+from training.phantom.spec import BLine, Obstruction, PhantomSpec, Rib, half_width_mm
 from training.population import FRAME_RATES_FPS, population
 
 __all__ = ["SIGNS", "b_line_spec", "normal_spec", "sign_spec"]
@@ -24,7 +24,9 @@ _COMING_AND_GOING_SHARE = 5 / 6
 _CONFLUENT_SHARE = 0.25
 _ALWAYS = (-np.inf, np.inf)
 _CLEAR_DB = 8.0
-"""By which a sign stands out of the haze around it."""
+"""By which a B-line stands out of the haze around it."""
+_PLAIN_DB = 11.0
+"""The same of an A-line and of solid lung, which have haze behind them in all their length."""
 
 
 def b_line_spec(seed: int, index: int, *, shown: bool | None = None, **fixed: object) -> PhantomSpec:
@@ -70,7 +72,20 @@ def _clip(seed: int, index: int, rng: np.random.Generator, fixed: dict[str, obje
     as_deep = population(seed, index, slides=slides, **(drawn | fixed))
     deeper: dict[str, object] = {"depth_mm": max(as_deep.depth_mm, 3.2 * as_deep.pleura_depth_mm)}
     spec = population(seed, index, slides=slides, **(deeper | drawn | fixed))
-    return replace(spec, pathology=replace(spec.pathology, consolidations=(), effusion_mm=0.0))
+    ribs = spec.ribs if "ribs" in fixed else _about_the_middle(rng, spec)
+    return replace(spec, ribs=ribs, pathology=replace(spec.pathology, consolidations=(), effusion_mm=0.0))
+
+
+def _about_the_middle(rng: np.random.Generator, spec: PhantomSpec) -> tuple[Rib, ...]:
+    """The ribs, moved until an interspace lies near the middle of the picture: so a probe is held to look for a sign."""
+    half, aside = half_width_mm(spec), float(rng.uniform(-0.1, 0.1))
+    centers = sorted(rib.center_mm for rib in spec.ribs)
+    gaps = [(left + right) / 2 for left, right in zip(centers, centers[1:], strict=False)]
+    if not gaps:
+        # A single rib goes to its side of the picture.
+        gaps = [center - float(np.copysign(0.75 * half, center)) for center in centers]
+    moved_mm = aside * half - min(gaps, key=abs, default=0.0)
+    return tuple(replace(rib, center_mm=rib.center_mm + moved_mm) for rib in spec.ribs)
 
 
 def _tails(spec: PhantomSpec) -> tuple[BLine, ...]:
@@ -111,10 +126,10 @@ def _confluent(rng: np.random.Generator, spec: PhantomSpec, seen_at: tuple[float
     return tuple(_line(rng, spec, float(place), seen_at) for place in places)
 
 
-def _places(rng: np.random.Generator, spec: PhantomSpec, count: int) -> list[float]:
-    """Along the pleura, where the lung is seen: not behind a rib, not where heart or liver lies."""
+def _places(rng: np.random.Generator, spec: PhantomSpec, count: int, within: float = 0.75) -> list[float]:
+    """Along the pleura, where the lung is seen: not behind a rib, not where heart or liver lies; `within` a share of half the picture."""
     half = half_width_mm(spec)
-    places = np.linspace(-0.75 * half, 0.75 * half, 61)
+    places = np.linspace(-within * half, within * half, 61)
     clear = np.ones(len(places), np.bool_)
     for rib in spec.ribs:
         clear &= np.abs(places - rib.center_mm) > rib.half_width_mm + spec.rib_edge_mm
@@ -145,7 +160,7 @@ def _with_a_lines(rng: np.random.Generator, spec: PhantomSpec) -> PhantomSpec:
     return replace(
         spec,
         num_a_lines=int(rng.integers(2, 4)),
-        a_line_db=float(max(rng.uniform(-18, -10), haze_db + _CLEAR_DB)),
+        a_line_db=float(max(rng.uniform(-18, -10), haze_db + _PLAIN_DB)),
         pathology=replace(spec.pathology, roughness_mm=0.0),
     )
 
@@ -165,8 +180,8 @@ def _with_effusion(rng: np.random.Generator, spec: PhantomSpec) -> PhantomSpec:
 
 def _with_consolidation(rng: np.random.Generator, spec: PhantomSpec) -> PhantomSpec:
     """A broad one about the middle of the picture, in one of three beside another."""
-    places = _places(rng, spec, int(rng.choice([1, 1, 2])))
-    solid = tuple(_consolidation(rng, spec, place * shrunk) for place, shrunk in zip(places, (0.4, 1.0), strict=False))
+    places = [*_places(rng, spec, 1, within=0.3), *_places(rng, spec, int(rng.choice([0, 0, 1])))]
+    solid = tuple(_consolidation(rng, spec, place) for place in places)
     return replace(spec, b_lines=(), pathology=replace(spec.pathology, consolidations=solid))
 
 
@@ -178,7 +193,7 @@ def _consolidation(rng: np.random.Generator, spec: PhantomSpec, place_mm: float)
         place_mm,
         float(rng.uniform(0.4, 0.75)) * half_width_mm(spec),
         depth_mm,
-        level_db=float(np.clip(haze_db - _CLEAR_DB, -41, -35)),
+        level_db=float(np.clip(haze_db - _PLAIN_DB, -41, -35)),
         rim_db=float(rng.uniform(0, 4)),
         bronchogram_db=float(rng.choice([0.0, rng.uniform(8, 16)])),
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.phantom import Phantom, PhantomSpec, simulate
+from training.phantom import Phantom, PhantomSpec, Rib, simulate
 from training.signs.population import SIGNS, b_line_spec, normal_spec, sign_spec
 
 COARSE = dict(width_px=64, height_px=48, num_beams=48, num_depths=90)
@@ -43,6 +43,14 @@ def test_one_clip_has_one_leading_sign() -> None:
     for index in range(30):
         assert {sign: sign_spec(4, index, sign).signs & set(SIGNS) for sign in SIGNS} == {sign: {sign} for sign in SIGNS}
         assert not normal_spec(4, index).signs & set(SIGNS)
+
+
+def test_the_middle_of_the_picture_lies_between_ribs_and_ribs_that_are_told_stay() -> None:
+    free = [all(abs(rib.center_mm) > rib.half_width_mm for rib in normal_spec(4, index).ribs) for index in range(40)]
+
+    assert sum(free) >= 36
+    assert any(normal_spec(4, index).ribs for index in range(40))
+    assert normal_spec(4, 1, ribs=(Rib(0.0, 5.0, 9.0),)).ribs == (Rib(0.0, 5.0, 9.0),)
 
 
 def test_a_sign_that_is_none_is_refused() -> None:
