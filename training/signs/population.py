@@ -27,6 +27,8 @@ _CLEAR_DB = 8.0
 """By which a B-line stands out of the haze around it."""
 _PLAIN_DB = 11.0
 """The same of an A-line and of solid lung, which have haze behind them in all their length."""
+_DARKEST_DB, _FAINT_DB, _GREY_DB = -47.0, -42.0, -37.0
+"""Of solid lung; of haze that nothing can be told from by being darker; of solid lung in such haze."""
 
 
 def b_line_spec(seed: int, index: int, *, shown: bool | None = None, **fixed: object) -> PhantomSpec:
@@ -69,11 +71,18 @@ def _clip(seed: int, index: int, rng: np.random.Generator, fixed: dict[str, obje
         "lung_point_travel_mm": 0.0,
     }
     slides = bool(rng.random() < _SLIDING_SHARE)
-    as_deep = population(seed, index, slides=slides, **(drawn | fixed))
-    deeper: dict[str, object] = {"depth_mm": max(as_deep.depth_mm, 3.2 * as_deep.pleura_depth_mm)}
-    spec = population(seed, index, slides=slides, **(deeper | drawn | fixed))
+    held = _held(population(seed, index, slides=slides, **(drawn | fixed)))
+    spec = population(seed, index, slides=slides, **(held | drawn | fixed))
     ribs = spec.ribs if "ribs" in fixed else _about_the_middle(rng, spec)
     return replace(spec, ribs=ribs, pathology=replace(spec.pathology, consolidations=(), effusion_mm=0.0))
+
+
+def _held(spec: PhantomSpec) -> dict[str, object]:
+    """How whoever looks for a sign holds and sets the probe: squarely on the pleura, and deep enough."""
+    return {
+        "depth_mm": max(spec.depth_mm, 3.2 * spec.pleura_depth_mm),
+        "pleura_sag_mm": min(spec.pleura_sag_mm, 0.12 * half_width_mm(spec)),
+    }
 
 
 def _about_the_middle(rng: np.random.Generator, spec: PhantomSpec) -> tuple[Rib, ...]:
@@ -186,14 +195,14 @@ def _with_consolidation(rng: np.random.Generator, spec: PhantomSpec) -> PhantomS
 
 
 def _consolidation(rng: np.random.Generator, spec: PhantomSpec, place_mm: float) -> Consolidation:
-    """Grey as tissue: darker than the haze that it takes the place of, and not as dark as fluid."""
+    """Grey as tissue: darker than the haze that it takes the place of, or lighter where there is hardly any; never as dark as fluid."""
     depth_mm = float(rng.uniform(0.25, 0.6)) * (spec.depth_mm - spec.pleura_depth_mm)
     haze_db = spec.haze_db - spec.haze_decay_db_per_cm * depth_mm / 2 / 10
     return Consolidation(
         place_mm,
         float(rng.uniform(0.4, 0.75)) * half_width_mm(spec),
         depth_mm,
-        level_db=float(np.clip(haze_db - _PLAIN_DB, -41, -35)),
+        level_db=max(haze_db - _PLAIN_DB, _DARKEST_DB) if haze_db > _FAINT_DB else _GREY_DB,
         rim_db=float(rng.uniform(0, 4)),
         bronchogram_db=float(rng.choice([0.0, rng.uniform(8, 16)])),
     )
