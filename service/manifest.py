@@ -4,6 +4,8 @@ file,patient,label,probe,site,device
 ward/0001.mp4,A,present,linear,our ward,Lumify
 ward/0002.dcm,A,absent,linear,our ward,Lumify
 ward/0003.mp4,B,unknown,convex,our ward,Venue
+
+A column `signs` says what else is seen: "" where nobody looked, "none", or "a_lines;b_lines", as `service.manifest_signs` reads them.
 """
 
 import hashlib
@@ -15,11 +17,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from service.manifest_rows import ManifestError, cells_by_name, read_rows
+from service.manifest_signs import OTHER_SIGNS, SIGNS, read_signs
 
 __all__ = [
     "ALSO_CALLED",
     "NEEDED",
     "OPTIONAL",
+    "OTHER_SIGNS",
+    "SIGNS",
     "Label",
     "LabelledClip",
     "Manifest",
@@ -32,7 +37,7 @@ __all__ = [
 ]
 
 NEEDED = ("file", "patient", "label")
-OPTIONAL = ("probe", "site", "device", "source", "licence", "split", "region", "notes", "sha256")
+OPTIONAL = ("probe", "site", "device", "source", "licence", "split", "region", "notes", "sha256", "signs")
 ALSO_CALLED = {"clip": "file"}
 _SHOWN_PROBLEMS = 5
 
@@ -81,6 +86,10 @@ class LabelledClip:
     notes: str = ""
     sha256: str = ""
     """Of the file, hexadecimal; checked on reading where it is stated."""
+    signs: frozenset[str] | None = None
+    """Those of `SIGNS` that are seen, the others being looked for and not seen; None: not stated."""
+    other_signs: frozenset[str] = frozenset()
+    """Those of `OTHER_SIGNS` that are named beside them."""
     row: int = 0
     """In the table; the one name of a clip that may be shown."""
     other: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -158,9 +167,12 @@ def _read_clip(header: Sequence[str], cells: Sequence[str], number: int, folder:
             "unless a folder of clips is named."
         )
     _check_sha256(file, values.get("sha256", ""), number)
-    known = {name: values.get(name, "") for name in OPTIONAL}
+    signs, other_signs = read_signs(values.get("signs", ""), number)
+    known = {name: values.get(name, "") for name in OPTIONAL if name != "signs"}
     other = {name: cell for name, cell in values.items() if name not in NEEDED + OPTIONAL}
-    return LabelledClip(file=file, patient=values["patient"], label=label, row=number, other=other, **known)
+    return LabelledClip(
+        file=file, patient=values["patient"], label=label, signs=signs, other_signs=other_signs, row=number, other=other, **known
+    )
 
 
 def _check_sha256(file: Path, stated: str, number: int) -> None:

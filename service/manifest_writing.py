@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from service.manifest import NEEDED, OPTIONAL, LabelledClip, Manifest, read_manifest
+from service.manifest_signs import signs_text
 
 
 def write_rows(path: Path, clips: Sequence[LabelledClip]) -> Manifest:
@@ -13,7 +14,7 @@ def write_rows(path: Path, clips: Sequence[LabelledClip]) -> Manifest:
     Files below its folder are named relative to it, so that both can be moved together. Raises: ManifestError, when the rows
     contradict each other; what was there is untouched then.
     """
-    columns = [*NEEDED, *(name for name in OPTIONAL if any(getattr(clip, name) for clip in clips))]
+    columns = [*NEEDED, *(name for name in OPTIONAL if any(cell(clip, name) for clip in clips))]
     others = sorted({name for clip in clips for name in clip.other})
     # Written beside and moved: a manifest cut off in the middle would read as a smaller, sound one.
     draft = path.with_name(f".{path.name}.draft")
@@ -31,7 +32,12 @@ def write_rows(path: Path, clips: Sequence[LabelledClip]) -> Manifest:
 
 
 def _cells(clip: LabelledClip, columns: Sequence[str], folder: Path) -> list[str]:
-    return [file_from(clip.file, folder) if name == "file" else str(getattr(clip, name)) for name in columns]
+    return [file_from(clip.file, folder) if name == "file" else cell(clip, name) for name in columns]
+
+
+def cell(clip: LabelledClip, column: str) -> str:
+    """What stands in a column this version knows, as it is read again."""
+    return signs_text(clip.signs, clip.other_signs) if column == "signs" else str(getattr(clip, column))
 
 
 def file_from(file: Path, folder: Path) -> str:

@@ -194,6 +194,54 @@ def test_a_file_is_held_against_its_sha256_where_one_is_stated(folder: Path) -> 
     assert problem(folder, "file,patient,label,sha256", "a.mp4,A,present,e3b0") == "Row 2: the sha256 is not 64 hexadecimal digits."
 
 
+@pytest.mark.parametrize(
+    ("cell", "signs", "others"),
+    [
+        ("", None, set()),
+        ("none", set(), set()),
+        ("None", set(), set()),
+        ("a_lines;b_lines", {"a_lines", "b_lines"}, set()),
+        ("consolidation;B-lines;effusion", {"consolidation", "b_lines", "effusion"}, set()),
+        (" Pleural effusion ; A-line ;", {"effusion", "a_lines"}, set()),
+        ("white lung; Consolidations", {"b_lines", "consolidation"}, set()),
+        ("b_lines;Pleural irregularities;air bronchograms", {"b_lines"}, {"pleural_irregularities", "air_bronchogram"}),
+        ("lung pulse", set(), {"lung_pulse"}),
+    ],
+)
+def test_signs_are_read_as_people_write_them(folder: Path, cell: str, signs: set[str] | None, others: set[str]) -> None:
+    (clip,) = read(folder, "file,patient,label,signs", f"a.mp4,A,unknown,{cell}")
+
+    assert (clip.signs, clip.other_signs, clip.other) == (signs, others, {})
+
+
+def test_a_table_without_signs_says_nothing_of_them(folder: Path) -> None:
+    (clip,) = read(folder, "file,patient,label", "a.mp4,A,present")
+
+    assert (clip.signs, clip.other_signs) == (None, frozenset())
+
+
+def test_a_word_that_is_no_sign_is_told_with_its_row_and_not_shown(folder: Path) -> None:
+    header = "file,patient,label,signs"
+    choices = 'a_lines, b_lines, effusion, consolidation, joined by ";", or none'
+
+    assert problem(folder, header, "a.mp4,A,present,", "b.mp4,B,present,b_lines;Mustermann") == (
+        f"Row 3: the signs are not {choices}. Are the columns in the header's order?"
+    )
+    assert problem(folder, header, "a.mp4,A,present,unclear") == (
+        f"Row 2: nobody knows the signs; leave the cell empty if that is meant. It can be {choices}."
+    )
+    assert problem(folder, header, "a.mp4,A,present,none;effusion") == (
+        "Row 2: the signs are none and something else; only one of the two can be meant."
+    )
+
+
+def test_signs_stand_in_a_parquet_table_as_in_a_csv(folder: Path) -> None:
+    files, people = ["a.mp4", "b.mp4", "c.mp4"], ["A", "B", "C"]
+    manifest = read_manifest(parquet(folder, file=files, patient=people, label=["present"] * 3, signs=["A-lines;B-lines", "none", None]))
+
+    assert [clip.signs for clip in manifest] == [{"a_lines", "b_lines"}, set(), None]
+
+
 def test_the_same_clip_twice_is_refused(folder: Path) -> None:
     header = "file,patient,label,region"
 

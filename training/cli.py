@@ -24,6 +24,7 @@ from training.experiment import Experiment, from_table, read_experiment, with_ch
 from training.finetune_cli import EPILOG as FIT_EPILOG
 from training.finetune_cli import Asked, fine_tune
 from training.grid_cli import grid
+from training.signs_cli import signs
 from training.trials_cli import trials
 
 T = TypeVar("T")
@@ -48,6 +49,8 @@ Examples:
   seashore train data check clips.csv --report leaks.md       what a model could learn by heart
 
   seashore train grid clips.csv                               the published study on your clips, with a report
+
+  seashore train signs blines-c2d-lstm-a --quick              a published model of the signs around sliding, in minutes
 
   seashore train reexport pleura-resnet3d-18 --version 1.1.3   the same answers, its saliency graph written anew
 
@@ -230,6 +233,7 @@ def curves(
 
 app.add_typer(data_cli.app, name="data")
 app.command(epilog="Example: seashore train grid training/experiments/clips.csv --clips clips --healthy-is-present")(grid)
+app.command(epilog="Example: seashore train signs cmwru --manifest ward.csv --work runs/signs")(signs)
 app.command(epilog="Example: seashore train trials --manifest clips.csv --clips clips --split test --out runs/trials")(trials)
 
 

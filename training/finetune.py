@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from service.bundle import Bundle
 from service.manifest import NEEDED, OPTIONAL, Label, LabelledClip, Manifest
+from service.manifest_writing import cell
 from training.batches import Indices
 from training.examples import ExampleSet, ExampleWriter
 from training.experiment import Experiment, FitSettings, from_table, read_toml, with_changes
@@ -158,7 +159,7 @@ def _write_parts(path: Path, parts: Mapping[str, tuple[LabelledClip, ...]]) -> N
         table = csv.writer(file)
         table.writerow(columns)
         for number in range(2, max(rows) + 1):
-            table.writerow([getattr(rows[number], name) for name in columns] if number in rows else [""] * len(columns))
+            table.writerow([cell(rows[number], name) for name in columns] if number in rows else [""] * len(columns))
 
 
 def make_examples(tuning: FineTuning, folder: Path) -> Iterator[str]:

@@ -13,7 +13,7 @@ from training.phantom.spec import BLine, Obstruction, PhantomSpec, half_width_mm
 from training.phantom.unrest import GainStep, Unrest
 from training.recording.recorder import draw_recorder
 
-_FRAME_RATES_FPS = (9.0, 12.0, 15.0, 18.0, 20.0, 24.0, 25.0, 30.0, 30.0, 30.0, 40.0, 50.0, 60.0)
+FRAME_RATES_FPS = (9.0, 12.0, 15.0, 18.0, 20.0, 24.0, 25.0, 30.0, 30.0, 30.0, 40.0, 50.0, 60.0)
 _LUNG_POINT_SHARE = 0.12
 _EMPHYSEMA_SHARE = 0.03
 _OUT_OF_PLANE = (0.2, 1.1)
@@ -28,7 +28,7 @@ def population(seed: int, index: int, *, slides: bool | None = None, **fixed: ob
     base, coin, restless, ailing, recording = np.random.default_rng([seed, index]).spawn(5)
     does_slide = bool(coin.random() < 0.5) if slides is None else slides
     has_point = bool(coin.random() < _LUNG_POINT_SHARE)
-    drawn: dict[str, object] = {"fps": float(base.choice(_FRAME_RATES_FPS)), "duration_s": 4.0}
+    drawn: dict[str, object] = {"fps": float(base.choice(FRAME_RATES_FPS)), "duration_s": 4.0}
     spec = random_spec(base, **(drawn | fixed))
     point = float(coin.uniform(-0.35, 0.35)) * half_width_mm(spec)
     spec = _settled(spec, fixed, unrest=draw_unrest(restless, spec.duration_s), recorder=draw_recorder(recording))

@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("service.report",),
     ("service.manifest_writing",),
     ("service.drift", "service.manifest", "service.metrics"),
+    ("service.manifest_signs",),
     ("service.manifest_rows", "service.pseudonyms"),
     ("service.bundle",),
     ("service.cine",),

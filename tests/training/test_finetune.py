@@ -193,12 +193,13 @@ def test_a_region_that_is_none_is_told_with_its_row(tmp_path: Path) -> None:
 def test_the_parts_are_written_down_in_the_rows_that_the_clips_had(tmp_path: Path) -> None:
     tuning = tuning_of(tmp_path, parent_in(tmp_path / "parent"))
     *others, last = tuning.parts["train"]
-    parts = {**tuning.parts, "train": (*others, replace(last, row=40))}  # 25 rows further down: blank ones between
+    parts = {**tuning.parts, "train": (*others, replace(last, row=40, signs=frozenset()))}  # 25 rows further down: blank ones between
     open_work(tmp_path / "work", replace(tuning, parts=parts))
     written = read_manifest(tmp_path / "work" / CLIPS)
 
     stated = {(clip.row, clip.patient, part) for part, clips in parts.items() for clip in clips}
     assert {(clip.row, clip.patient, clip.split) for clip in written} == stated
+    assert {clip.row: clip.signs for clip in written} == {row: frozenset() if row == 40 else None for row, _, _ in stated}
 
 
 def test_a_work_folder_is_gone_on_with_only_as_it_began(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ def _clip(file: Path, patient: str, point: str, lung: dict[str, str]) -> Labelle
         source="NinaWie/COVID-BLUES",
         licence=LICENCE,
         notes=f"BLUE point {point}",
+        signs=_signs(lung),
     )
 
 
@@ -49,6 +50,17 @@ def _label(lung: dict[str, str]) -> Label:
     """
     aerated = lung.get("a-lines") == "yes" and lung.get("b-lines") == "no"
     return Label.HEALTHY if aerated and _is_zero(lung.get("severity score", "")) else Label.UNKNOWN
+
+
+def _signs(lung: dict[str, str]) -> frozenset[str] | None:
+    """The A-lines and B-lines that the experts saw; the table has no column for effusion and consolidation.
+
+    Neither of them is "none" at severity 0 only: above it the lung is white or solid (patient_13_L3, patient_9_L2).
+    """
+    answers = {sign: lung.get(column, "") for sign, column in (("a_lines", "a-lines"), ("b_lines", "b-lines"))}
+    seen = frozenset(sign for sign, answer in answers.items() if answer == "yes")
+    is_known = set(answers.values()) <= {"yes", "no"} and (seen or _is_zero(lung.get("severity score", "")))
+    return seen if is_known else None
 
 
 def _is_zero(text: str) -> bool:

@@ -1,7 +1,8 @@
 """The POCUS set as published (github.com/jannisborn/covid19_ultrasound; Born et al. 2021): some 200 clips from public sources.
 
 data/pocus_videos/convex/Reg_Avi_Image008.mp4     class and source in the name, probe in the folder's
-data/dataset_metadata.csv                         Filename, Label, License, LinkToLicense, Source ID, Patient ID / Name, ...
+data/dataset_metadata.csv                         Filename, Label, License, LinkToLicense, Source ID, Patient ID / Name, ...,
+                                                  Effusion, Consolidations, B-lines, A-lines, ..., Healthy (0 or 1), ...
 """
 
 import re
@@ -18,6 +19,12 @@ _SOURCE = re.compile(r"(?:or_pneu_)?([a-z]+\d*)")
 """In what follows the class: "avi", "atlas", "liftl", "pat2"."""
 _TABLE = "The set's table"
 _NEEDED = ("filename", "license", "linktolicense", "patient id / name")
+_SIGN_COLUMNS = {
+    **dict.fromkeys(("a-lines", "a-line"), "a_lines"),
+    **dict.fromkeys(("b-lines", "b-line"), "b_lines"),
+    **dict.fromkeys(("effusion", "pleural effusion"), "effusion"),
+    **dict.fromkeys(("consolidations", "consolidation"), "consolidation"),
+}
 
 
 def read_pocus(folder: Path) -> list[LabelledClip]:
@@ -44,6 +51,7 @@ def _clip(file: Path, about: dict[str, str]) -> LabelledClip:
         site=f"pocus source {about['source id']}" if about.get("source id") else "",
         source="jannisborn/covid19_ultrasound",
         licence=_licence(about),
+        signs=_signs(about),
     )
 
 
@@ -56,6 +64,16 @@ def _patient(stem: str, about: dict[str, str]) -> str:
         return f"P{known}"
     source = _SOURCE.match(_CLASS.sub("", stem, count=1).lower())
     return source[1] if source else stem.lower()
+
+
+def _signs(about: dict[str, str]) -> frozenset[str] | None:
+    """Those with a 1; none of them only where the lung is called healthy.
+
+    The columns were filled in from what physicians had written, and are all 0 where nobody had: Pneu_Avi_Video_001 shows
+    "hepatization of the lung" beside four zeros.
+    """
+    seen = frozenset(sign for column, sign in _SIGN_COLUMNS.items() if about.get(column) == "1")
+    return seen if seen or about.get("healthy") == "1" else None
 
 
 def _probe(file: Path, about: dict[str, str]) -> str:

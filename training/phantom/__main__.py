@@ -42,6 +42,7 @@ def described(phantom: Phantom) -> dict[str, object]:
     return {
         "sliding": truth.sliding,
         "signs": sorted(truth.signs),
+        "b_line_frames": np.flatnonzero(truth.b_line_frames).tolist(),
         "mm_per_px": truth.mm_per_px,
         "pleura_px": None if line is None else line.round(2).tolist(),
         "interspaces": truth.interspaces,

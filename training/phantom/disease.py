@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from training.phantom.geometry import Geometry
 from training.phantom.pathology import Consolidation, Neighbour, Organ
 from training.phantom.psf import PointSpread
+from training.phantom.rays import draw_rays
 from training.phantom.spec import Obstruction
 from training.phantom.tissue import Grid, Layer, Tissue, amplitude, below, grow, ray_loss_db, smooth_step
 
@@ -15,8 +16,6 @@ Floats = NDArray[np.float32]
 
 _SOLID_DB = -29.0
 """Of liver and heart muscle: about as the muscles of the wall."""
-_SOLID_LUNG_DB = -38.0
-"""Darker than the haze around it: what lies right below the pleura and echoes less than the wall is consolidation."""
 _BLOOD_DB = -50.0
 
 
@@ -30,6 +29,7 @@ def grow_diseased(
     tissue = grow(geometry, psf, reach_mm, rng, ragged)
     if spec.obstruction is not Obstruction.NONE:
         return tissue
+    tissue = replace(tissue, rays=draw_rays(grid))
     for consolidation in pathology.consolidations:
         tissue = _consolidated(grid, tissue, consolidation)
     if pathology.effusion_mm > 0:
@@ -63,14 +63,24 @@ def _consolidated(grid: Grid, tissue: Tissue, consolidation: Consolidation) -> T
     off = np.abs(grid.u_mm - consolidation.center_mm) / consolidation.half_width_mm
     reach_mm = consolidation.depth_mm * np.sqrt(np.maximum(1 - off**2, 0)) * (1 + 0.15 * grid.line(3.0))
     inside = smooth_step((reach_mm - below_mm) / 0.6) * smooth_step((below_mm - 0.4) / 0.4)
-    level_db = _SOLID_LUNG_DB + 2 * grid.field(rows, 2.0, 4.0)
+    level_db = consolidation.level_db + 2 * grid.field(rows, 2.0, 4.0) + _bronchograms_db(grid, consolidation, rows)
     solid = grid.scatter(np.asarray(amplitude(level_db) * inside, np.float32))
-    level_db = grid.spec.pleura_db - 3 - 8 * np.maximum(grid.line(1.5), 0) - 40 * (off >= 1)
+    level_db = grid.spec.pleura_db + consolidation.rim_db - 8 * np.maximum(grid.line(1.5), 0) - 40 * (off >= 1)
     shred = grid.ridge(below_mm, reach_mm, grid.spec.axial_psf_mm, level_db.astype(np.float32))
     haze = _joined(tissue.haze, inside.astype(np.float32), solid, shred)
     # Where lung is solid there is no mirror at the pleura: no A-lines, no wall repeated.
     mirror = _dimmed(tissue.mirror, (1 - 0.95 * (off < 1)).astype(np.float32))
-    return replace(tissue, haze=haze, mirror=mirror)
+    # Rays begin below what is solid.
+    rays = tuple(replace(ray, layer=_dimmed(ray.layer, 1 - inside[:, ray.columns])) for ray in tissue.rays)
+    return replace(tissue, haze=haze, mirror=mirror, rays=rays)
+
+
+def _bronchograms_db(grid: Grid, consolidation: Consolidation, rows: int) -> Floats:
+    """Air in branching bronchi: short bright streaks, here and there."""
+    if consolidation.bronchogram_db == 0:
+        return np.zeros((rows, grid.columns), np.float32)
+    streaks = np.clip(2 * (grid.field(rows, 1.5, 5.0, slope=0.5) - 1.3), 0, 1)
+    return np.asarray(consolidation.bronchogram_db * streaks, np.float32)
 
 
 def _with_z_lines(grid: Grid, tissue: Tissue) -> Tissue:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Path = NDArray[np.float64]
 
+_FADES_S = 0.08
+"""Half the time in which a ray that comes or goes with the breath fades in or out: a few frames."""
+
 
 @dataclass(frozen=True, slots=True)
 class Motion:
@@ -28,6 +31,8 @@ class Motion:
     """Of the pleura, away from the probe."""
     slide_mm: Path
     """Of the lung past the wall (breath and lung pulse), where lung lies at the wall."""
+    fullness: Path
+    """Of the lung: 0 at the end of a quiet expiration, 1 at the end of a quiet inspiration, also where nothing slides."""
     lung_point_mm: Path | None
     """Where sliding begins, in the picture."""
     plane_rad: Path
@@ -68,6 +73,19 @@ def lung_lies_there(spec: PhantomSpec, motion: Motion, u_mm: Path) -> NDArray[np
     return ~right_of if neighbour.side == "right" else right_of
 
 
+def ray_strength(motion: Motion, seen_at: tuple[float, float] | None, fps: float) -> Path:
+    """Share of its amplitude that a ray has in each frame, (F,): 1 while the lung is as full as `seen_at` says, else 0, with soft edges.
+
+    It is a half just where the lung becomes so full; the edges are soft in time, so that a lung at rest holds no ray half seen.
+    """
+    if seen_at is None:
+        return np.ones_like(motion.fullness)
+    is_on = (motion.fullness >= seen_at[0]) & (motion.fullness <= seen_at[1])
+    reach = max(1, round(_FADES_S * fps))
+    fade = np.hanning(2 * reach + 3)[1:-1]
+    return np.convolve(np.pad(is_on.astype(np.float64), reach, mode="edge"), fade / fade.sum(), "valid")
+
+
 def respiration(times_s: Path, spec: PhantomSpec) -> Path:
     """Chest excursion 0 (end of expiration) .. 1 (end of inspiration): half-cosine in, half-cosine out, a pause."""
     phase = (times_s * spec.breaths_per_min / 60 + spec.breath_phase) % 1.0
@@ -98,6 +116,7 @@ def draw_motion(spec: PhantomSpec, rng: np.random.Generator, unrest_rng: np.rand
         # The cough's push stays within a tenth of the pleura's depth, as all that presses the wall.
         wall_axial_mm=np.clip(axial + 0.3 * cough, -0.1 * spec.pleura_depth_mm, 0.1 * spec.pleura_depth_mm) + spec.wall_axial_mm * breath,
         slide_mm=slide,
+        fullness=breath + 0.5,
         lung_point_mm=None if spec.lung_point_mm is None else spec.lung_point_mm + wall + spec.lung_point_travel_mm * breath,
         plane_rad=plane,
         turn_rad=turnover(times_s, spec.unrest, unrest_rng),

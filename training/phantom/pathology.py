@@ -28,6 +28,12 @@ class Consolidation:
     center_mm: float
     half_width_mm: float
     depth_mm: float
+    level_db: float = -38.0
+    """Darker than the haze around it: what lies right below the pleura and echoes less than the wall is consolidation."""
+    rim_db: float = -3.0
+    """Of its lower border, beside the pleura."""
+    bronchogram_db: float = 0.0
+    """By how much air left in its bronchi outshines it; 0: none is left."""
 
 
 class Organ(StrEnum):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.phantom.disease import grow_diseased
 from training.phantom.geometry import Geometry, lay_out
-from training.phantom.motion import Motion, at_the_wall, draw_motion, lung_lies_there
+from training.phantom.motion import Motion, at_the_wall, draw_motion, lung_lies_there, ray_strength
 from training.phantom.overlays import burn_in
 from training.phantom.pathology import slide_share
 from training.phantom.psf import PointSpread, point_spread, speckle
@@ -117,6 +117,7 @@ class _Mover:
         self._at_the_wall = at_the_wall(geometry.spec, motion, geometry.beams_mm)
         self._has_lung = lung_lies_there(geometry.spec, motion, geometry.beams_mm)
         self._share = slide_share(geometry.spec.pathology, geometry.beams_mm, motion.wall_lateral_mm, geometry.half_mm).astype(np.float32)
+        self._strength = [ray_strength(motion, ray.seen_at, geometry.spec.fps).astype(np.float32) for ray in tissue.rays]
 
     def place(self, at: int) -> Floats:
         """Complex scatterers of frame `at`, (depths, beams, 2 * looks)."""
@@ -148,20 +149,42 @@ class _Mover:
         wall_mm, axial_mm = self._wall_mm(at)
         stretch = self._spec.pleura_depth_mm / (self._spec.pleura_depth_mm + axial_mm)
         mirrored = self._tissue.mirror.seen_at(float(self._motion.plane_rad[at]))
-        return self._below(at, mirrored, wall_mm, pleura_row, stretch) + self._lung(at, wall_mm, pleura_row)
+        repeated = self._below(at, mirrored, wall_mm, pleura_row, stretch)
+        if self._tissue.rays:
+            repeated *= self._spared(at, wall_mm)[:, None]
+        return repeated + self._lung(at, wall_mm, pleura_row)
 
     def _lung(self, at: int, wall_mm: float, pleura_row: Floats) -> Floats:
-        slide_mm, moves = float(self._motion.slide_mm[at]), self._at_the_wall[at]
+        moves = self._at_the_wall[at]
         plane = float(self._motion.plane_rad[at]) + float(self._motion.turn_rad[at])
-        turned = plane + slide_mm / self._spec.haze_decorrelation_mm
+        turned = plane + float(self._motion.slide_mm[at]) / self._spec.haze_decorrelation_mm
         surface_row = pleura_row + np.float32(self._motion.fluid_mm[at] / self._geometry.sample_mm)
-        shift_mm = wall_mm + slide_mm * self._share[at] if self._spec.pathology.slides_unevenly else wall_mm + slide_mm
-        moved = self._below(at, self._tissue.haze.seen_at(turned), shift_mm, surface_row, 1.0)
+        moved = self._below(at, self._haze_and_rays(at, turned), self._lung_mm(at, wall_mm), surface_row, 1.0)
         if moves.all():
             return moved
         # Beside the lung point the same haze stands still: texture must not tell the two sides apart, movement must.
         still = self._below(at, self._tissue.haze.seen_at(plane), wall_mm, surface_row, 1.0)
         return np.where(moves[:, None], moved, still)
+
+    def _lung_mm(self, at: int, wall_mm: float) -> float | Floats:
+        """Where the lung is, against the mean picture; by beam where it slides unevenly."""
+        slide_mm = float(self._motion.slide_mm[at])
+        return wall_mm + slide_mm * self._share[at] if self._spec.pathology.slides_unevenly else wall_mm + slide_mm
+
+    def _haze_and_rays(self, at: int, plane_rad: float) -> Floats:
+        seen = self._tissue.haze.seen_at(plane_rad)
+        for ray, strength in zip(self._tissue.rays, self._strength, strict=True):
+            if strength[at] > 0:
+                seen[:, ray.columns] += strength[at] * ray.layer.seen_at(plane_rad)
+        return seen
+
+    def _spared(self, at: int, wall_mm: float) -> Floats:
+        """What rays leave of the A-lines, by beam: in a ray sound comes back from all depths alike."""
+        spared = np.ones_like(self._column)
+        x = self._column + self._tissue.pad - self._lung_mm(at, wall_mm) / self._geometry.beam_mm
+        for ray, strength in zip(self._tissue.rays, self._strength, strict=True):
+            spared *= 1 - strength[at] * np.interp(x, np.arange(len(ray.covers)), ray.covers).astype(np.float32)
+        return np.where(self._at_the_wall[at], spared, np.float32(1))
 
     def _organ(self, at: int, organ: Layer, pleura_row: Floats) -> Floats:
         along_mm, away_mm = self._motion.organ_mm[at]

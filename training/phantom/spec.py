@@ -45,6 +45,19 @@ class BLine:
     """Down to where it has faded; None: to the end of the picture. Short ones are comet tails, which healthy lungs show too."""
     of_wall: bool = False
     """It hangs on the parietal pleura and stays while the lung slides (Z-line): no sign of lung at the wall."""
+    seen_at: tuple[float, float] | None = None
+    """How full the lung is (0 end of expiration, 1 end of inspiration) while it can be seen; None: always, as a ray in the lung's haze.
+    With a range it is a ray of its own, which also wipes out A-lines where it runs; (-inf, inf) for one that never goes."""
+
+    def __post_init__(self) -> None:
+        if self.seen_at is None:
+            return
+        if self.of_wall:
+            raise ValueError("A Z-line hangs on the wall and is there in the whole breath; it cannot be seen in a part of it only.")
+        if not self.seen_at[0] < self.seen_at[1]:
+            raise ValueError(
+                f"A ray is seen from one fullness of the lung to a greater one, not from {self.seen_at[0]:g} to {self.seen_at[1]:g}."
+            )
 
     @property
     def is_b_line(self) -> bool:

@@ -5,6 +5,7 @@
     haze      rows: depth below the pleura           moves with the lung  (visceral pleura, artefact speckle, B-lines)
     shadow    one value a column                     moves with the wall  (ribs)
     organ     rows: depth below the pleura           moves by itself      (heart or liver beside the lung)
+    rays      rows: depth below the pleura           move with the lung   (B-lines that come and go with the breath)
 
 Columns are beams, `pad` more on either side than the picture shows. Complex fields are float32 (rows, columns, 2): real and imaginary part.
 Scatterers exist twice, independently: turning from one field to the other is movement out of the picture's plane.
@@ -45,6 +46,23 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Ray:
+    """B-lines that are seen in the same part of the breath."""
+
+    seen_at: tuple[float, float]
+    """As `BLine.seen_at`."""
+    layer: Layer
+    """As `Tissue.haze`, of fewer columns: from `first` on."""
+    first: int
+    covers: Floats
+    """How far A-lines are wiped out, 0..1, by column of the whole tissue."""
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.first, self.first + self.layer.surfaces.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
 class Tissue:
     pad: int
     """Columns on either side of the picture."""
@@ -59,6 +77,7 @@ class Tissue:
     """Amplitude that passes the ribs, 0..1, by column."""
     organ: Layer | None = None
     """Of what lies beside the lung."""
+    rays: tuple[Ray, ...] = ()
 
 
 def grow(geometry: Geometry, psf: PointSpread, reach_mm: float, rng: np.random.Generator, ragged_mm: Floats | None = None) -> Tissue:
@@ -299,7 +318,7 @@ def _haze(grid: Grid, pleura_mm: NDArray[np.float64]) -> Layer:
         rows, 10 * spec.axial_psf_mm, 5 * spec.lateral_psf_mm
     )
     power = amplitude(fading_db + streaks + clouds) ** 2
-    for line in (line for line in spec.b_lines if not line.of_wall):
+    for line in (line for line in spec.b_lines if not line.of_wall and line.seen_at is None):
         ray_db = line.level_db - ray_loss_db(line, below_mm) + 1.5 * clouds
         power = power + amplitude(ray_db) ** 2 * np.exp(-(((grid.u_mm - line.center_mm) / line.width_mm) ** 2))
     shown = smooth_step(below_mm / (0.5 * spec.pleura_thickness_mm))

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.phantom.geometry import Fan, Geometry
-from training.phantom.motion import Motion, at_the_wall, lung_lies_there
+from training.phantom.motion import Motion, at_the_wall, lung_lies_there, ray_strength
 from training.phantom.pathology import slide_share
-from training.phantom.spec import Obstruction
+from training.phantom.spec import BLine, Obstruction
 from training.phantom.tissue import Tissue
 
 Floats = NDArray[np.float64]
@@ -18,6 +18,9 @@ SHADOWED = 0.5
 
 STUCK = 0.5
 """Lung that makes less than this share of the slide counts as stuck."""
+
+SEEN = 0.5
+"""A ray counts as seen where it has at least this share of the amplitude that it has in its middle when it is quite there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Truth:
     sliding: str
     """ "present", "absent", "lung_point" or "not_assessable"."""
     signs: frozenset[str]
+    b_line_frames: NDArray[np.bool_]
+    """Frames in which at least one B-line can be seen, (F,): it is there, at visible pleura (below), where lung lies at the wall."""
     mm_per_px: float
     sector: Floats
     """Outline of the echoes, (n, 2); may reach beyond the frame."""
@@ -94,12 +99,14 @@ def tell(geometry: Geometry, motion: Motion, tissue: Tissue, num_places: int = 9
     in_frame = np.all((line >= 0) & (line <= (spec.width_px - 1, spec.height_px - 1)), axis=-1)
     has_lung = lung_lies_there(spec, motion, u)
     visible = in_frame & ~shadowed & has_lung
+    at_wall = at_the_wall(spec, motion, u)
     share = slide_share(spec.pathology, u, motion.wall_lateral_mm, geometry.half_mm)
-    slides = at_the_wall(spec, motion, u) & has_lung & (share > STUCK) & (spec.slide_mm > 0) & (spec.pathology.effusion_mm == 0)
+    slides = at_wall & has_lung & (share > STUCK) & (spec.slide_mm > 0) & (spec.pathology.effusion_mm == 0)
     middle = spec.num_frames // 2
     return Truth(
         sliding=spec.sliding,
         signs=spec.signs,
+        b_line_frames=_b_line_frames(geometry, motion, u, visible & at_wall & seen, share),
         mm_per_px=spec.mm_per_px,
         sector=geometry.polygon(),
         fan=geometry.fan,
@@ -121,6 +128,23 @@ def _pleura(geometry: Geometry, motion: Motion, tissue: Tissue, u: Floats) -> tu
     at = u - motion.wall_lateral_mm[:, None]
     z = np.interp(at, material, tissue.pleura_mm) + motion.wall_axial_mm[:, None] - motion.rock_rad[:, None] * u
     return z, np.interp(at, material, tissue.shadow) < SHADOWED
+
+
+def _b_line_frames(geometry: Geometry, motion: Motion, u: Floats, shows: NDArray[np.bool_], share: Floats) -> NDArray[np.bool_]:
+    """`shows`: at which of the places `u` of each picture a B-line would be seen, (F, K)."""
+    lung_mm = u - motion.wall_lateral_mm[:, None] - motion.slide_mm[:, None] * share
+    seen = np.zeros(len(shows), np.bool_)
+    for line in (line for line in geometry.spec.b_lines if line.is_b_line):
+        strength = ray_strength(motion, line.seen_at, geometry.spec.fps)
+        # At least a step of `u`, or a thin line would fall between two places.
+        reach_mm = np.maximum(_reach_mm(line, strength), 0.75 * (u[1] - u[0]))
+        seen |= (strength >= SEEN) & (shows & (np.abs(lung_mm - line.center_mm) <= reach_mm[:, None])).any(axis=1)
+    return seen
+
+
+def _reach_mm(line: BLine, strength: Floats) -> Floats:
+    """To either side of its middle a ray has `SEEN` of its full amplitude, (F,)."""
+    return np.asarray(line.width_mm * np.sqrt(2 * np.log(np.maximum(strength / SEEN, 1))), np.float64)
 
 
 def _lung_point_x(motion: Motion, u: Floats, line: Floats, frame: int) -> float | None:

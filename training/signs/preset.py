@@ -1,6 +1,7 @@
 """A preset: one TOML file of `training/experiments/signs` that says everything a published model is trained with, and its reduced form.
 
 name = "blines-c2d-lstm-a"
+source = "..."                   what of all this is published, and what was chosen
 learns = "b_lines"               whose label: b_lines, four_signs or sliding (absence is the positive then)
 inputs = "frames"                or "flow"
 folds = 5                        patient-wise; 1 is one split of 60:20:20

@@ -46,8 +46,21 @@ def test_healthy_is_severity_0_with_a_lines_and_without_b_lines(folder: Path) ->
     assert labels == {"patient_62_R1": "unknown", "patient_2_L2": "healthy", "patient_15_L2": "unknown", "patient_15_L2_2": "unknown"}
 
 
+def test_the_signs_are_those_that_the_experts_saw_and_neither_is_none_at_severity_0_only(folder: Path) -> None:
+    (folder / "severity.csv").write_text(SEVERITY.replace("patient_62_R1,2.0,yes,yes", "patient_62_R1,3.0,no,no"))
+    signs = {clip.file.stem: clip.signs for clip in read_blues(folder)}
+
+    assert signs == {"patient_62_R1": None, "patient_2_L2": {"a_lines"}, "patient_15_L2": {"a_lines", "b_lines"}, "patient_15_L2_2": set()}
+
+
+def test_a_cell_that_is_neither_yes_nor_no_leaves_the_signs_open(folder: Path) -> None:
+    (folder / "severity.csv").write_text(SEVERITY.replace("patient_2_L2,0.0,yes,no", "patient_2_L2,0.0,yes,"))
+
+    assert {clip.file.stem: clip.signs for clip in read_blues(folder)}["patient_2_L2"] is None
+
+
 def test_without_the_table_nothing_is_known(folder: Path) -> None:
-    assert {clip.label.value for clip in read_blues(folder)} == {"unknown"}
+    assert {(clip.label.value, clip.signs) for clip in read_blues(folder)} == {("unknown", None)}
 
 
 def test_a_table_that_is_not_the_published_one_is_refused(folder: Path) -> None:

@@ -44,6 +44,32 @@ def test_no_licence_is_an_empty_one(tmp_path: Path) -> None:
     assert clip.licence == ""
 
 
+SIGNED = """Filename,License,LinkToLicense,Patient ID / Name,,Effusion,Consolidations,B-lines,A-lines,Air bronchogram,Healthy,Other
+Cov-one,x,x,1,,1,0,1,0,1,0,
+Reg-two,x,x,2,,0,0,0,1,0,1,
+Reg-three,x,x,3,,0,0,0,0,0,1,,
+Pneu-four,x,x,4,,0,0,0,0,0,0,
+Cov-five,x,x,5,,0,0
+"""
+"""In the shape of the published table: a column without a name, and lines that end early."""
+
+
+def test_signs_are_those_marked_and_none_only_where_the_lung_is_called_healthy(tmp_path: Path) -> None:
+    names = ("Cov-one", "Reg-two", "Reg-three", "Pneu-four", "Cov-five", "Reg-six")
+    clips = published(tmp_path, *(f"data/pocus_videos/convex/{name}.gif" for name in names), table=SIGNED)
+
+    assert [clips[name].signs for name in names] == [{"effusion", "b_lines"}, {"a_lines"}, set(), None, None, None]
+
+
+@pytest.mark.parametrize("column", ["Pleural Effusion", "effusion", "EFFUSION"])
+def test_the_sign_columns_may_be_called_otherwise(tmp_path: Path, column: str) -> None:
+    clips = published(tmp_path, "Cov-one.gif", table=None)
+    (tmp_path / "dataset_metadata.csv").write_text(f"Filename,License,LinkToLicense,Patient ID / Name,{column}\nCov-one,x,x,1,1\n")
+
+    assert clips["Cov-one"].signs is None
+    assert [clip.signs for clip in read_pocus(tmp_path)] == [{"effusion"}]
+
+
 def test_clips_of_one_session_are_one_patient_whatever_the_table_says(tmp_path: Path) -> None:
     """Two of its patients show the same pictures."""
     names = ("Pneu_northumbria_0409_set5_vid1", "Pneu_northumbria_0409_set5_vid2", "Reg_northumbria_0409_set5_vid1")

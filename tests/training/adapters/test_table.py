@@ -1,5 +1,6 @@
 """Writing a manifest, and telling clips and patients by what files are and how they are called."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,18 @@ def test_columns_this_version_does_not_know_are_kept(tmp_path: Path) -> None:
     one, other = clip_in(tmp_path, "a.mp4"), LabelledClip(clip_in(tmp_path, "b.mp4").file, "B", Label.ABSENT, other={"depth_cm": "15"})
 
     assert [dict(clip.other) for clip in write_manifest(tmp_path / "m.csv", [one, other])] == [{"depth_cm": ""}, {"depth_cm": "15"}]
+
+
+def test_signs_are_written_as_they_are_read_and_no_signs_are_told_from_none_stated(tmp_path: Path) -> None:
+    stated = [None, frozenset[str](), frozenset({"b_lines", "a_lines"}), frozenset({"effusion"})]
+    clips = [replace(clip_in(tmp_path, f"{k}.mp4", f"P{k}"), signs=signs) for k, signs in enumerate(stated)]
+    clips[3] = replace(clips[3], other_signs=frozenset({"lung_pulse"}))
+    manifest = write_manifest(tmp_path / "m.csv", clips)
+
+    assert [line.split(",")[3] for line in (tmp_path / "m.csv").read_text().splitlines()] == [
+        "signs", "", "none", "a_lines;b_lines", "effusion;lung_pulse",
+    ]  # fmt: skip
+    assert [(clip.signs, clip.other_signs) for clip in manifest] == [(clip.signs, clip.other_signs) for clip in clips]
 
 
 def test_a_manifest_that_is_there_is_replaced_only_when_asked(tmp_path: Path) -> None:

@@ -50,6 +50,16 @@ def test_a_consolidation_is_dark_hides_the_mirror_and_moves_with_the_lung() -> N
     assert "consolidation" in phantom.truth.signs
 
 
+def test_a_consolidation_is_as_dark_as_it_is_told_and_air_in_its_bronchi_is_bright() -> None:
+    told = dict(dark=dict(level_db=-48.0), grey=dict(level_db=-34.0), aired=dict(level_db=-48.0, bronchogram_db=20.0))
+    solid = {name: Pathology(consolidations=(Consolidation(0.0, 14.0, 12.0, **given),)) for name, given in told.items()}
+    inside = {name: strip(simulate(scene(duration_s=0.1, pathology=p)), 0, 2.0, 7.0, -7.0, 7.0) for name, p in solid.items()}
+
+    assert inside["grey"].mean() > 1.5 * inside["dark"].mean()
+    assert np.percentile(inside["aired"], 99) > 1.5 * np.percentile(inside["dark"], 99)
+    assert np.median(inside["aired"]) < 1.2 * np.median(inside["dark"])
+
+
 def test_fluid_is_dark_below_the_pleura_and_makes_sliding_a_question_without_an_answer() -> None:
     phantom = simulate(scene(pathology=Pathology(effusion_mm=8.0)))
 

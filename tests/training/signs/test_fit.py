@@ -1,0 +1,108 @@
+"""A preset's network is fitted to runs of frames, goes on where it was stopped, and is asked of patients it has not seen."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.signs.bars import Bar, small_preset
+from training import trainer
+from training.batches import Indices
+from training.curve import read_curve
+from training.signs.fit import ask, fit_sign, load_sign
+from training.signs.make import make_runs
+from training.signs.run import deal
+from training.signs.runs import RunSet, open_runs
+from training.trainer import BEST, CURVE, FitError
+
+PRESET = small_preset()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> RunSet:
+    folder = tmp_path_factory.mktemp("clips")
+    return open_runs(folder, list(make_runs(PRESET, [Bar(number) for number in range(20)], folder)))
+
+
+@pytest.fixture(scope="module")
+def parts(runs: RunSet) -> Mapping[str, Indices]:
+    (one,) = deal(PRESET, runs)
+    return one
+
+
+@pytest.fixture(scope="module")
+def fitted(runs: RunSet, parts: Mapping[str, Indices], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("fit")
+    fit_sign(PRESET, runs, parts, out, progress=False)
+    return out
+
+
+def test_a_bright_bar_is_learnt_and_told_of_patients_that_were_not_learnt_from(
+    fitted: Path, runs: RunSet, parts: Mapping[str, Indices]
+) -> None:
+    told = ask(load_sign(fitted / BEST).model, runs, parts["test"])
+
+    assert not set(runs.patient[parts["test"]]) & set(runs.patient[parts["train"]])
+    np.testing.assert_array_equal(told.probability[:, 0] > 0.5, runs.label[parts["test"], 0] == 1)
+    assert told.attention is not None
+    np.testing.assert_allclose(told.attention.sum(axis=1), 1.0, atol=1e-6)
+    assert told.attention.shape == (len(parts["test"]), 8)
+
+
+def test_the_checkpoint_says_its_preset_and_the_curve_has_a_row_an_epoch(fitted: Path) -> None:
+    saved = load_sign(fitted / BEST)
+
+    assert saved.preset == PRESET
+    assert [row["epoch"] for row in read_curve(fitted / CURVE)] == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_a_finished_fit_is_not_done_again(fitted: Path, runs: RunSet, parts: Mapping[str, Indices]) -> None:
+    before = (fitted / BEST).stat().st_mtime_ns
+
+    assert fit_sign(PRESET, runs, parts, fitted, progress=False) == fitted / BEST
+    assert (fitted / BEST).stat().st_mtime_ns == before
+
+
+def test_a_folder_of_another_fit_is_refused(fitted: Path, runs: RunSet, parts: Mapping[str, Indices]) -> None:
+    with pytest.raises(FitError, match=r"^This folder holds another fit: epochs was 6 and is 7 now\. Remove it or name another folder\.$"):
+        fit_sign(small_preset(epochs=7), runs, parts, fitted, progress=False)
+
+
+class Killed(BaseException):
+    """As if the process were gone: nothing catches it."""
+
+
+@pytest.fixture
+def dies_in_epoch_3(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    class Dying(trainer.Curve):
+        def on_train_epoch_start(self, running: object, task: object) -> None:
+            super().on_train_epoch_start(running, task)  # type: ignore[arg-type]
+            if running.current_epoch == 3:  # type: ignore[attr-defined]
+                raise Killed
+
+    monkeypatch.setattr(trainer, "Curve", Dying)
+    return monkeypatch
+
+
+def test_a_fit_that_was_killed_goes_on_to_the_same_weights(
+    fitted: Path, runs: RunSet, parts: Mapping[str, Indices], tmp_path: Path, dies_in_epoch_3: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Killed):
+        fit_sign(PRESET, runs, parts, tmp_path, progress=False)
+    dies_in_epoch_3.undo()
+
+    fit_sign(PRESET, runs, parts, tmp_path, progress=False)
+
+    whole, resumed = (torch.load(out / "last.ckpt", weights_only=True)["state_dict"] for out in (fitted, tmp_path))
+    assert whole.keys() == resumed.keys()
+    for name in whole:
+        torch.testing.assert_close(resumed[name], whole[name], rtol=0, atol=0)
+
+
+def test_one_class_alone_is_refused(runs: RunSet, parts: Mapping[str, Indices], tmp_path: Path) -> None:
+    only = {"train": parts["train"][runs.label[parts["train"], 0] == 1], "validation": parts["validation"]}
+
+    with pytest.raises(FitError, match=r"^The train part has runs of 1 class only; two are needed to tell apart\.$"):
+        fit_sign(PRESET, runs, only, tmp_path, progress=False)

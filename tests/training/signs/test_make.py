@@ -1,0 +1,113 @@
+"""Clips into runs of frames: which are made, what is true of them, and that nothing is made twice."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.cine.clip import Clip
+from service.errors import UnreadableClip
+from service.manifest import Label, LabelledClip, Manifest
+from tests.training.signs.bars import Bar, small_preset
+from training.array_clip import ArrayClip
+from training.signs.make import Truths, labelled, make_runs, simulated
+from training.signs.preset import read_preset
+from training.signs.runs import NoRuns, open_runs
+
+
+def test_a_run_shows_the_sign_where_three_frames_of_it_do(tmp_path: Path) -> None:
+    (runs,) = make_runs(small_preset(), [Bar(0, first=13)], tmp_path)
+
+    assert runs.starts_s == pytest.approx((0.0, 8 / 30, 16 / 30))
+    assert runs.labels == ((0,), (1,), (1,))
+    assert runs.frame_labels[1] == (0, 0, 0, 0, 0, 1, 1, 1)
+
+
+def test_a_run_of_which_only_a_moment_shows_it_is_left_out(tmp_path: Path) -> None:
+    (runs,) = make_runs(small_preset(), [Bar(0, first=14)], tmp_path)
+
+    assert runs.labels == ((0,), (1,))
+
+
+def test_what_was_made_is_not_made_again_and_another_size_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    preset = small_preset()
+    first = list(make_runs(preset, [Bar(0)], tmp_path))
+    with monkeypatch.context() as closed:
+        closed.setattr(Bar, "open", lambda _: pytest.fail("opened again"))
+        assert list(make_runs(preset, [Bar(0)], tmp_path)) == first
+    larger = replace(preset, frames=replace(preset.frames, side_px=32))
+
+    list(make_runs(larger, [Bar(0)], tmp_path))
+
+    assert {np.load(path).shape for path in tmp_path.glob("*.npy")} == {(3, 8, 16, 16), (3, 8, 32, 32)}
+
+
+@pytest.mark.slow
+def test_several_processes_make_the_same(tmp_path: Path) -> None:
+    bars = [Bar(0), Bar(1, first=5)]
+
+    together = list(make_runs(small_preset(), bars, tmp_path / "two", num_processes=2))
+
+    assert together == list(make_runs(small_preset(), bars, tmp_path / "one"))
+
+
+class Odd(Bar):
+    """Not a clip, or none with echoes, or too short for a run."""
+
+    def open(self) -> tuple[Clip, Truths]:
+        if self.number == 0:
+            raise UnreadableClip("Broken.")
+        dark = np.zeros((24, 64, 64), np.uint8)
+        grey = np.random.default_rng(0).integers(60, 90, (4, 64, 64), dtype=np.uint8)
+        return ArrayClip(dark if self.number == 1 else grey, 30.0), Truths((0,))
+
+
+def test_a_clip_that_gives_none_says_why_and_without_any_there_is_nothing_to_learn(tmp_path: Path) -> None:
+    made = list(make_runs(small_preset(), [Odd(0), Odd(1), Odd(2)], tmp_path))
+
+    assert [clip.reason for clip in made] == ["unreadable_clip", "no_sector", "too_short"]
+    with pytest.raises(NoRuns, match=r"^No clip gave a run of frames: all are too short, or no echoes were found in them\.$"):
+        open_runs(tmp_path, made)
+
+
+def test_flow_is_kept_in_the_place_of_frames_where_a_network_takes_it(tmp_path: Path) -> None:
+    preset = read_preset("cmwra", quick=True)
+    (runs,) = make_runs(preset, [Bar(1)], tmp_path)
+
+    kept = np.load(tmp_path / f"{runs.key}.npy")
+    assert (kept.shape, kept.dtype) == ((3, 2, 7, 32, 32), np.float16)
+
+
+def test_of_a_manifest_only_clips_are_taken_that_say_what_is_learnt(tmp_path: Path) -> None:
+    def clip(label: Label, signs: frozenset[str] | None) -> LabelledClip:
+        return LabelledClip(file=tmp_path, patient="A", label=label, signs=signs)
+
+    both = frozenset({"a_lines", "b_lines"})
+    table = Manifest(
+        (
+            clip(Label.PRESENT, None),
+            clip(Label.ABSENT, frozenset()),
+            clip(Label.UNKNOWN, frozenset({"b_lines"})),
+            clip(Label.HEALTHY, both),
+        )
+    )
+
+    assert [one.label for one in labelled(read_preset("cmwru"), table)] == [(0,), (1,)]
+    assert [one.label for one in labelled(read_preset("blines-c2d-a"), table)] == [(0,), (1,), (1,)]
+    assert [one.label for one in labelled(read_preset("four-signs"), table)] == [(0, 1, 0, 0)]
+
+
+def test_simulated_clips_show_every_class_in_turn() -> None:
+    assert len(simulated(read_preset("four-signs", quick=True))) == 20
+    assert len({one.identity() for one in simulated(read_preset("cmwru", quick=True))}) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["blines-c2d-a", "four-signs", "cmwru"])
+def test_a_phantom_of_each_class_becomes_runs_with_its_label(name: str, tmp_path: Path) -> None:
+    preset = read_preset(name, quick=True)
+    made = list(make_runs(preset, simulated(preset)[: max(2, len(preset.signs))], tmp_path))
+
+    assert all(len(clip) for clip in made)
+    assert len({label for clip in made for label in clip.labels}) == max(2, len(preset.signs))

@@ -1,0 +1,44 @@
+"""A preset run whole: every held-out run is answered once, by a network that has not seen its patient."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tests.training.signs.bars import Bar, small_preset
+from training.signs.answers import SignAnswers
+from training.signs.run import ANSWERS, Ran, run_preset
+from training.signs.runs import ClipRuns
+from training.trainer import BEST
+
+
+def uncounted(words: str, pieces: Iterable[ClipRuns], total: int) -> Iterable[ClipRuns]:
+    return pieces
+
+
+def run(out: Path, *, folds: int, fits: str = "") -> Ran:
+    preset = replace(small_preset(epochs=1), folds=folds)
+    return run_preset(preset, [Bar(number) for number in range(9)], out, uncounted, fits=fits, progress=False)
+
+
+def test_in_folds_every_run_is_answered_once_and_stays_answered(tmp_path: Path) -> None:
+    ran = run(tmp_path, folds=3)
+
+    assert len(ran.answers) == 9 * 3
+    assert len(set(zip(ran.answers.clip.tolist(), ran.answers.start_s.tolist(), strict=True))) == 9 * 3
+    assert [len(set(ran.answers.fold[ran.answers.patient == f"patient-{k}"].tolist())) for k in range(9)] == [1] * 9
+    np.testing.assert_array_equal(SignAnswers.read(tmp_path / ANSWERS).probability, ran.answers.probability)
+
+    fitted = {(fold / BEST).stat().st_mtime_ns for fold in ran.folds}
+    again = run(tmp_path, folds=3)
+    assert {(fold / BEST).stat().st_mtime_ns for fold in again.folds} == fitted
+    np.testing.assert_array_equal(again.answers.probability, ran.answers.probability)
+
+
+def test_one_split_answers_a_fifth_of_the_patients_and_a_grid_keeps_its_fits_apart(tmp_path: Path) -> None:
+    ran = run(tmp_path, folds=1, fits="dropout-0.4")
+
+    assert len(set(ran.answers.patient.tolist())) == 2
+    assert ran.folds == (tmp_path / "dropout-0.4" / "fold-0",)
+    assert (tmp_path / "dropout-0.4" / ANSWERS).exists()

@@ -1,0 +1,76 @@
+"""`seashore train signs` as a person runs it."""
+
+from pathlib import Path
+
+import onnx
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from training.signs.preset import preset_names
+from training.signs_cli import signs
+
+
+def ask(*arguments: str | Path) -> Result:
+    app = typer.Typer()
+    app.command()(signs)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def sentence(result: Result) -> str:
+    return " ".join(result.stderr.split())
+
+
+def test_without_a_name_all_presets_are_listed() -> None:
+    assert ask().stdout.split() == list(preset_names())
+
+
+def test_a_name_that_is_none_is_answered_with_those_there_are() -> None:
+    result = ask("blines")
+
+    assert result.exit_code == 1
+    assert sentence(result).startswith("There is no preset called 'blines'; there are blines-c2d-a,")
+
+
+def test_a_folder_of_clips_needs_the_table_that_says_what_they_are(tmp_path: Path) -> None:
+    result = ask("cmwru", "--clips", tmp_path)
+
+    assert (result.exit_code, sentence(result)) == (1, "--clips says where a manifest's clips lie; the manifest itself must be named too.")
+
+
+def test_a_grid_that_a_preset_does_not_have_is_told_with_those_it_has(tmp_path: Path) -> None:
+    result = ask("cmwru", "--grid", "gamma", "--work", tmp_path)
+
+    assert (result.exit_code, sentence(result)) == (1, "cmwru has no grid of gamma; it has dropout, gradient_clip.")
+
+
+def test_a_manifest_that_says_nothing_of_the_sign_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"a")
+    (tmp_path / "clips.csv").write_text("file,patient,label\na.mp4,A,present\n")
+
+    result = ask("four-signs", "--manifest", tmp_path / "clips.csv", "--work", tmp_path)
+
+    assert (result.exit_code, sentence(result)) == (1, "No clip of the manifest says what four-signs learns (four_signs).")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_trains_in_its_reduced_form_reports_and_exports(name: str, tmp_path: Path) -> None:
+    result = ask(name, "--quick", "--epochs", "1", "--work", tmp_path, "--export")
+
+    assert result.exit_code == 0, result.stderr
+    folder = tmp_path / f"{name}-quick"
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "simulated data" in report.splitlines()[0]
+    assert "published" in report
+    assert onnx.load(folder / "model.onnx").graph.output[0].name == "logits"
+
+
+@pytest.mark.slow
+def test_a_grid_is_one_report_of_all_its_values(tmp_path: Path) -> None:
+    result = ask("cmwru", "--quick", "--epochs", "1", "--grid", "dropout", "--work", tmp_path)
+
+    assert result.exit_code == 0, result.stderr
+    report = (tmp_path / "cmwru-quick" / "grid-dropout" / "report.md").read_text(encoding="utf-8")
+    assert "Table II" in report
+    assert all(f"| {value} |" in report for value in ("0.4", "0.5", "0.6", "0.7"))

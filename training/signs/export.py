@@ -1,0 +1,50 @@
+"""A fitted network of a preset -> an ONNX graph that takes uint8 runs of frames, held against torch."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from service.engine.onnx import load_library, open_session
+from training.export import ExportDisagrees, write_graph
+from training.signs.preset import Preset
+
+TOLERANCE = 1e-5
+"""Greatest difference between torch and the graph; relative above 1."""
+_CHECKED = 3
+"""Other than the 2 that the graph is traced with: its batch is any number."""
+
+
+def export_sign(model: nn.Module, preset: Preset, path: Path) -> Path:
+    """Write the graph and check it in ONNX Runtime. Frames are uint8 (N, T, h, w), flow float32 (N, 2, steps, h, w).
+
+    A graph over 2 GB has its weights in a file beside it, as ONNX wants it. Raises: ExportDisagrees, after writing.
+    """
+    model = model.cpu().eval()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    outputs = list(model.outputs)  # type: ignore[arg-type]
+    write_graph(model, _drawn(preset, 2), path, "frames" if preset.inputs == "frames" else "flow", outputs)
+    given = _drawn(preset, _CHECKED)
+    with torch.inference_mode():
+        told = model(given)
+    session = open_session(load_library(), path, ["CPUExecutionProvider"], threads=1)
+    found: list[NDArray[np.float32]] = session.run(outputs, {session.get_inputs()[0].name: given.numpy()})
+    for name, ours, theirs in zip(outputs, told if isinstance(told, tuple) else (told,), found, strict=True):
+        _compare(name, ours.numpy(), theirs)
+    return path
+
+
+def _drawn(preset: Preset, num: int) -> Tensor:
+    generator = torch.Generator().manual_seed(num)
+    frames, side = preset.frames.num_frames, preset.frames.side_px
+    if preset.inputs == "flow":
+        return torch.randn((num, 2, frames - preset.flow_step, side, side), generator=generator)
+    return torch.randint(0, 256, (num, frames, side, side), dtype=torch.uint8, generator=generator)
+
+
+def _compare(name: str, ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> None:
+    difference = np.abs(theirs - ours) / np.maximum(1, np.abs(ours))
+    if ours.shape != theirs.shape or not np.all(difference <= TOLERANCE):
+        raise ExportDisagrees(f"ONNX Runtime and torch differ by {difference.max():.2g} in the {name}.")

@@ -1,0 +1,119 @@
+"""Runs a preset, whole: clips into runs, each fold fitted and judged on patients it has not seen. What is done is not done again.
+
+out/  clips/               runs of each clip (training.signs.runs)
+      fold-0/ fold-1/ ...  a fit each (training.trainer)
+      answers.npz          what was said of all held-out runs
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from training.batches import Indices
+from training.signs.answers import SignAnswers
+from training.signs.fit import ask, fit_sign, load_sign
+from training.signs.make import Source, make_runs
+from training.signs.preset import Preset
+from training.signs.runs import ClipRuns, RunSet, open_runs
+from training.splits import check_no_patient_twice, folds_by_patient, split_by_patient
+from training.trainer import BEST
+
+T = TypeVar("T")
+
+CLIPS, ANSWERS = "clips", "answers.npz"
+ONE_SPLIT = {"train": 0.6, "validation": 0.2, "test": 0.2}
+Count = Callable[[str, Iterable[T], int], Iterable[T]]
+"""Shows how far a loop is: its words, what it goes over, how many that are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A preset that was run."""
+
+    preset: Preset
+    clips: tuple[ClipRuns, ...]
+    """All that were asked for, also those that gave none."""
+    answers: SignAnswers
+    folds: tuple[Path, ...]
+    """Where each was fitted."""
+
+
+def run_preset(
+    preset: Preset,
+    sources: Sequence[Source],
+    out: Path,
+    count: Count[ClipRuns],
+    *,
+    fits: str = "",
+    num_processes: int = 1,
+    progress: bool,
+) -> Ran:
+    """`fits`: a folder of `out` for the fits and answers, where one set of clips is fitted to more than once.
+
+    Raises: SplitError, FitError, NoRuns.
+    """
+    made = make_runs(preset, sources, out / CLIPS, num_processes=num_processes)
+    clips = tuple(count("clips into runs of frames", made, len(sources)))
+    runs = open_runs(out / CLIPS, clips)
+    folds, answers = [], []
+    for number, parts in enumerate(deal(preset, runs)):
+        folds.append(out / fits / f"fold-{number}")
+        checkpoint = fit_sign(preset, runs, parts, folds[-1], progress=progress)
+        answers.append(_answers(checkpoint, runs, parts["test"], number))
+    joined = _joined(answers)
+    joined.write(out / fits / ANSWERS)
+    return Ran(preset, clips, joined, tuple(folds))
+
+
+def deal(preset: Preset, runs: RunSet) -> Iterator[Mapping[str, Indices]]:
+    """Each fold's train, validation and test part, by patient, every class spread evenly: the next fold's test part validates."""
+    patients, kinds = runs.patient.tolist(), runs.kinds.tolist()
+    if preset.folds == 1:
+        yield split_by_patient(patients, fractions=ONE_SPLIT, seed=preset.fit.seed, strata=kinds)
+        return
+    tests = [fold.test for fold in folds_by_patient(patients, num_folds=preset.folds, seed=preset.fit.seed, strata=kinds)]
+    for number, test in enumerate(tests):
+        validation = tests[(number + 1) % len(tests)]
+        train = np.setdiff1d(np.arange(len(runs)), np.concatenate([test, validation]))
+        parts = {"train": train, "validation": validation, "test": test}
+        check_no_patient_twice(patients, parts)
+        yield parts
+
+
+def _answers(checkpoint: Path, runs: RunSet, test: Indices, fold: int) -> SignAnswers:
+    fitted = load_sign(checkpoint)
+    on_gpu = fitted.preset.fit.device == "auto" and torch.cuda.is_available()
+    told = ask(fitted.model.to("cuda" if on_gpu else "cpu"), runs, test)
+    return SignAnswers(
+        signs=fitted.preset.signs,
+        label=runs.label[test],
+        probability=told.probability,
+        patient=runs.patient[test],
+        clip=runs.clip[test],
+        start_s=runs.start_s[test],
+        fold=np.full(len(test), fold, np.int64),
+        attention=told.attention,
+        frame_label=runs.frame_label[test],
+    )
+
+
+def _joined(answers: Sequence[SignAnswers]) -> SignAnswers:
+    first = answers[0]
+
+    def all_of(name: str) -> np.ndarray:
+        return np.concatenate([getattr(one, name) for one in answers])
+
+    return SignAnswers(
+        signs=first.signs,
+        **{name: all_of(name) for name in ("label", "probability", "patient", "clip", "start_s", "fold", "frame_label")},
+        attention=None if first.attention is None else all_of("attention"),
+    )
+
+
+def best_of(ran: Ran) -> Path:
+    """The checkpoint of the first fold: what is exported, where one is asked for."""
+    return ran.folds[0] / BEST
