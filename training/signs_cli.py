@@ -1,6 +1,6 @@
 """`seashore train signs`: the published models of B-lines, of four signs and of sliding, each from one preset."""
 
-import os
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.machine import available_cores
 from service.manifest import read_manifest
 from training.experiment import with_changes
 from training.terminal import Told, err, said
@@ -23,6 +24,10 @@ MODEL = "model.onnx"
 
 class NothingToRun(ValueError):
     """What was asked for leaves nothing to do."""
+
+
+class NotExported(ValueError):
+    """The graph does not give what the network gives."""
 
 
 def signs(
@@ -41,6 +46,20 @@ def signs(
         str | None, typer.Option(metavar="SETTING", help="Once for each value of a setting of the preset's grid, such as dropout.")
     ] = None,
     export: Annotated[bool, typer.Option("--export", help=f"Write the first fold's network as {MODEL}, held against torch.")] = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", exists=True, dir_okay=False, help="torchvision's weights for four-signs to begin from; from none unless given."
+        ),
+    ] = None,
+    raft: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", exists=True, dir_okay=False, help="A checkpoint of torchvision's RAFT, for the flow of cmwra; DIS unless given."
+        ),
+    ] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames of a run, such as 34, 45 or 60 of cmwru.")] = None,
+    flow_step: Annotated[int | None, typer.Option(min=1, help="Frames that a flow of cmwra leads over; a run has so many more.")] = None,
     work: Annotated[Path, typer.Option(metavar="FOLDER", help="Where everything is left; the same folder goes on.")] = WORK,
     phantoms: Annotated[int | None, typer.Option(min=6, help="Simulated clips; as the preset says unless given.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs; as the preset says unless given.")] = None,
@@ -59,15 +78,49 @@ def signs(
             return
         if manifest is None and clips is not None:
             raise NothingToRun("--clips says where a manifest's clips lie; the manifest itself must be named too.")
+        if manifest is not None and phantoms is not None:
+            raise NothingToRun("--phantoms is of simulated clips, and a manifest names real ones.")
+        if grid is not None and export:
+            raise NothingToRun("--export writes one network, and a grid has many.")
         asked = read_preset(preset, quick=quick)
         fit = with_changes(asked.fit, "fit", epochs=epochs, device=device, num_threads=threads)
-        plan = replace(asked, fit=fit, phantoms=phantoms or asked.phantoms)
+        plan = _changed(replace(asked, fit=fit, phantoms=phantoms or asked.phantoms), weights, raft, frames, flow_step)
         folder = work / (f"{plan.name}-quick" if quick else plan.name)
         _run(plan, manifest, clips, folder, export) if grid is None else _run_grid(plan, grid, manifest, clips, folder)
 
 
+def _changed(plan: "Preset", weights: Path | None, raft: Path | None, frames: int | None, flow_step: int | None) -> "Preset":
+    """With files and lengths of one's own. Raises: NothingToRun for a preset that has no use for them, WeightsError, RaftError."""
+    step = flow_step or plan.flow_step
+    length = frames or plan.frames.num_frames + step - plan.flow_step
+    # As far apart as they were, in lengths of a run.
+    stride = max(1, round(length * plan.frames.stride_frames / plan.frames.num_frames))
+    try:
+        network = replace(plan.network, weights=str(weights.absolute()) if weights else plan.network.weights)
+        asked = replace(plan.frames, num_frames=length, stride_frames=stride)
+        changed = replace(plan, network=network, raft=str(raft.absolute()) if raft else plan.raft, frames=asked, flow_step=step)
+    except ValueError as error:
+        raise NothingToRun(str(error)) from None
+    _check_files(changed)
+    return changed
+
+
+def _check_files(plan: "Preset") -> None:
+    """Before any clip is made. Raises: WeightsError, RaftError."""
+    if plan.network.weights:
+        from training.signs.networks import build_network
+        from training.signs.weights import load_resnet
+
+        load_resnet(build_network(plan), Path(plan.network.weights))
+    if plan.raft:
+        from training.raft import raft_flow
+
+        raft_flow(Path(plan.raft))
+
+
 def _run(plan: "Preset", manifest: Path | None, clips: Path | None, folder: Path, export: bool) -> None:
     from service.report.document import write_report
+    from training.export import ExportDisagrees
     from training.signs.export import export_sign
     from training.signs.fit import load_sign
     from training.signs.report import Finished, build_report
@@ -81,19 +134,27 @@ def _run(plan: "Preset", manifest: Path | None, clips: Path | None, folder: Path
         answers=ran.answers,
         settings=plan.to_json(),
         curves=[fold / CURVE for fold in ran.folds],
+        left_out=ran.left_out,
         beside=_beside(plan, folder, ran.answers),
     )
+    for what, number in ran.left_out.items():
+        err.print(f"Left out: {number} {what}", markup=False)
     page = write_report(build_report(finished), folder)
     err.print(f"Written: {page}", markup=False)
     if export:
         fitted = load_sign(best_of(ran))
-        err.print(f"Written: {export_sign(fitted.model, fitted.preset, folder / MODEL)}", markup=False)
+        try:
+            err.print(f"Written: {export_sign(fitted.model, fitted.preset, folder / MODEL)}", markup=False)
+        except ExportDisagrees as error:
+            raise NotExported(f"The network was not exported. {error}") from None
 
 
 def _run_grid(plan: "Preset", setting: str, manifest: Path | None, clips: Path | None, folder: Path) -> None:
     from service.report.document import write_report
     from training.signs.grid_report import Grid, build_grid_report
 
+    if len(plan.signs) > 1:
+        raise NothingToRun(f"A grid compares models of one sign; {plan.name} tells {len(plan.signs)} apart.")
     values: Sequence[float] = (plan.grid or {}).get(setting, ())
     if not values:
         raise NothingToRun(f"{plan.name} has no grid of {setting}; it has {', '.join(plan.grid or {}) or 'none'}.")
@@ -113,9 +174,21 @@ def _beside(plan: "Preset", folder: Path, answers: "SignAnswers") -> dict[str, "
     from training.signs.run import ANSWERS
 
     form = folder.name.removeprefix(plan.name)
-    paths = {name: folder.with_name(f"{name}{form}") / ANSWERS for name in preset_names() if name != plan.name}
-    others = {name: SignAnswers.read(path) for name, path in paths.items() if path.exists()}
-    return {name: other for name, other in others.items() if _runs_of(other) == _runs_of(answers)}
+    beside: dict[str, SignAnswers] = {}
+    for name in preset_names():
+        other = folder.with_name(f"{name}{form}")
+        if name != plan.name and (other / ANSWERS).exists() and _settings_of(other) == _settings_of(folder):
+            said = SignAnswers.read(other / ANSWERS)
+            beside |= {name: said} if _runs_of(said) == _runs_of(answers) else {}
+    return beside
+
+
+def _settings_of(folder: Path) -> dict[str, object]:
+    """How its first fold was fitted, but for what makes it another model of the family."""
+    from training.trainer import RECORD
+
+    settings: dict[str, object] = json.loads((folder / "fold-0" / RECORD).read_text(encoding="utf-8"))["settings"]
+    return {name: value for name, value in settings.items() if name not in ("network.variant", "device", "num_threads")}
 
 
 def _runs_of(answers: "SignAnswers") -> set[tuple[str, float]]:
@@ -123,11 +196,11 @@ def _runs_of(answers: "SignAnswers") -> set[tuple[str, float]]:
 
 
 def _ran(plan: "Preset", manifest: Path | None, clips: Path | None, folder: Path, fits: str = "") -> "Ran":
-    from training.signs.make import labelled, simulated
     from training.signs.run import run_preset
+    from training.signs.sources import labelled, simulated
 
     told = Told(err.is_terminal)
     sources = simulated(plan) if manifest is None else labelled(plan, read_manifest(manifest, clips))
     if not sources:
         raise NothingToRun(f"No clip of the manifest says what {plan.name} learns ({plan.learns}).")
-    return run_preset(plan, sources, folder, told.count, fits=fits, num_processes=os.cpu_count() or 1, progress=told.has_bar)
+    return run_preset(plan, sources, folder, told.count, fits=fits, num_processes=available_cores(), progress=told.has_bar)

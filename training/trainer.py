@@ -22,6 +22,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from training.curve import Curve
+from training.records import write_json
 
 BEST, LAST, RECORD, CURVE = "best.ckpt", "last.ckpt", "fit.json", "curve.csv"
 
@@ -90,13 +91,6 @@ def begin(out: Path, record: Mapping[str, Any], may_change: Iterable[str], as_be
     if differ:
         raise FitError(f"This folder holds another fit: {'; '.join(differ)}. Remove it or name another folder.")
     return bool(begun["finished"])
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Whole or not at all: a fit may be killed at any moment."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
 
 
 def _trainer(settings: Runs, out: Path, columns: Sequence[str], progress: bool) -> pl.Trainer:

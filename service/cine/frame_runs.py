@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.cine.clip import Clip, ClipInfo
+from service.cine.clip import Clip
 from service.cine.frame_spec import FrameSpec
 from service.cine.sector import Sector
-from service.cine.walk import num_runs, walk
+from service.cine.walk import walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,6 @@ def cut_to(sector: Sector, side_px: int) -> FrameCut:
     x0, y0 = np.clip(np.floor(outline.min(axis=0)), 0, (width - 1, height - 1)).astype(int)
     x1, y1 = np.clip(np.ceil(outline.max(axis=0)) + 1, (x0 + 1, y0 + 1), (width, height)).astype(int)
     return FrameCut((int(x0), int(y0), int(x1), int(y1)), drawn[y0:y1, x0:x1], side_px)
-
-
-def num_frame_runs(info: ClipInfo, spec: FrameSpec) -> int:
-    return num_runs(info, spec.fps, spec.num_frames, spec.stride_frames)
 
 
 def frame_runs(clip: Clip, sector: Sector, spec: FrameSpec) -> Iterator[FrameRun]:

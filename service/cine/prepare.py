@@ -11,7 +11,7 @@ from service.cine.motion import Motion, Pairs, Shifts, follow_lung, follow_wall,
 from service.cine.spec import InputSpec
 from service.cine.strip import StripGrid
 from service.cine.tiling import Plan, cut
-from service.cine.walk import num_runs, walk
+from service.cine.walk import num_runs, taken_s, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,7 @@ def num_windows(info: ClipInfo, spec: InputSpec) -> int:
 
 def strip_windows(clip: Clip, grid: StripGrid, spec: InputSpec) -> Iterator[StripWindow]:
     """Walk once through the clip; only one window of strips is held. Nothing comes of a clip shorter than a window."""
-    info = clip.info
-    taken = info.times_s[np.maximum.accumulate(np.where(info.is_duplicate, 0, np.arange(info.num_frames)))]
+    taken = taken_s(clip.info)
     for run in walk(clip, grid.cut, fps=spec.fps, length=spec.window_frames, stride=spec.window_stride_frames):
         yield StripWindow(run.start_tick, run.frames, taken[run.shown])
 

@@ -26,6 +26,12 @@ class Run:
     """Which frames of the clip they are, (T,)."""
 
 
+def taken_s(info: ClipInfo) -> NDArray[np.float64]:
+    """When each frame was really taken: one that repeats the frame before it keeps that one's time, (F,)."""
+    first = np.maximum.accumulate(np.where(info.is_duplicate, 0, np.arange(info.num_frames)))
+    return np.asarray(info.times_s[first], np.float64)
+
+
 def num_runs(info: ClipInfo, fps: float, length: int, stride: int) -> int:
     return len(windows(len(retime(info.times_s, info.duration_s, fps)), length, stride))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.cine.frame_runs import cut_to, frame_runs, num_frame_runs
+from service.cine.frame_runs import cut_to, frame_runs
 from service.cine.frame_spec import FrameSpec
 from service.cine.overview import look_over
 from service.cine.sector import Sector, find_sector
@@ -53,7 +53,6 @@ def test_a_second_begins_every_0_8_s_and_the_last_is_pulled_back_to_the_end() ->
     assert [round(run.start_s, 3) for run in runs] == [0.0, 0.8, 1.333]
     assert [(int(run.frames[0, 8, 8]), int(run.frames[-1, 8, 8])) for run in runs] == [(0, 29), (24, 53), (40, 69)]
     assert [(int(run.shown[0]), int(run.shown[-1])) for run in runs] == [(0, 29), (24, 53), (40, 69)]
-    assert num_frame_runs(clip.info, SPEC) == len(runs)
 
 
 def test_a_slow_clip_repeats_its_frames() -> None:

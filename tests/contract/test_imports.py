@@ -109,6 +109,7 @@ ALSO = {
     "training.study.failures": ("service.evidence",),
     "training.finetune_cli": ("service.cli", "service.loading", "service.reader", "service.settings"),
     "training.regions": ("service.options",),
+    "training.signs_cli": ("service.machine",),
 }
 """Pictures are drawn as serving draws them, a region is read as `seashore predict --region` reads it, and a fine-tuned bundle is
 reported on by `seashore validate` itself."""

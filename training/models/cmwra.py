@@ -9,6 +9,7 @@ The flattened size is printed as 1,318,728; the parameters of the layer after it
 39 steps become 40, 20, 21 and 10.
 """
 
+import torch
 from torch import Tensor, nn
 
 STEPS = 39
@@ -20,15 +21,16 @@ class Cmwra(nn.Module):
     """Flow (N, 2, steps, h, w) in px a step -> logits (N, 1), positive for *absent* sliding. `side` is h and w, a multiple of 4."""
 
     outputs = ("logits",)
+    scale: Tensor
 
     def __init__(self, *, steps: int = STEPS, side: int = 256, scale: float = 1.0) -> None:
         """`scale`: the flow's deviation, by which it is divided."""
         super().__init__()
         if side % 4:
             raise ValueError(f"Two pools halve the frame twice: its side must be a multiple of 4, not {side}.")
-        if scale <= 0:
+        if not scale > 0:
             raise ValueError("The scale of a flow must be above 0.")
-        self.scale = scale
+        self.register_buffer("scale", torch.tensor(float(scale)))
         layers: list[nn.Module] = []
         for inside, outside in zip((2, *CHANNELS), CHANNELS, strict=False):
             layers += [nn.Conv3d(inside, outside, (2, 3, 3), padding=1), nn.ReLU(), nn.BatchNorm3d(outside), nn.MaxPool3d(2)]

@@ -2,7 +2,7 @@
 
     grey frames (N, 1, h, w) -> 7x7 conv /2 -> BN ReLU -> 3x3 max-pool /2 -> 4 stages of blocks -> mean -> logits (N, 4)
 
-ResNet-152 is the published net; ResNet-18 of a small width is what is distilled from it. A frame is one grey channel: the published net is
+ResNet-152 is the published net; ResNet-18 of a small width is the one a CPU can serve. A frame is one grey channel: the published net is
 given the same picture three times, and summing its stem's weights over the three gives the same figures (`grey_stem`).
 """
 
@@ -34,6 +34,7 @@ class FrameResNet(nn.Module):
 
     def __init__(self, depth: Depth, *, width: int = 64, num_signs: int = NUM_SIGNS, mean: float = 0.0, scale: float = 255.0) -> None:
         super().__init__()
+        self.depth = depth
         self.normalise = NormaliseFrames(mean, scale)
         self.stem = nn.Sequential(*convolution(1, width, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1))
         blocks: list[nn.Module] = []

@@ -26,7 +26,10 @@ FEATURES, HIDDEN = 512, 1024
 
 
 class Rcm2dSmall(nn.Module):
-    """Runs of frames (N, T, h, w), grey levels 0..255 -> logits (N, 1), positive for sliding. `side` is h and w, a multiple of 16."""
+    """Runs of frames (N, T, h, w), grey levels 0..255 -> logits (N, 1), positive for what it is trained on.
+
+    `side` is h and w, a multiple of 16.
+    """
 
     outputs = ("logits",)
 

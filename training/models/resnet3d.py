@@ -39,7 +39,7 @@ class Normalise(nn.Module):
         super().__init__()
         self.register_buffer("mean", _per_channel("mean", mean, channels))
         self.register_buffer("scale", _per_channel("scale", scale, channels))
-        if min([scale] if isinstance(scale, int | float) else scale) <= 0:
+        if not all(value > 0 for value in ([scale] if isinstance(scale, int | float) else scale)):
             raise ValueError("A normalisation scale must be above 0.")
 
     def forward(self, grey: Tensor) -> Tensor:

@@ -31,7 +31,8 @@ def augment_frames(frames: Tensor, settings: FrameAugment, generator: torch.Gene
     grey = torch.where(_wide(is_mirrored), grey.flip(-1), grey)
     factor = torch.where(is_lit, settings.contrast ** drawn(-1.0, 1.0), torch.ones(num, device=device))
     added = 255 * torch.where(is_lit, drawn(-settings.brightness, settings.brightness), torch.zeros(num, device=device))
-    return ((grey - 127.5) * _wide(factor) + 127.5 + _wide(added)).clamp(0, 255)
+    lit = ((grey - 127.5) * _wide(factor) + 127.5 + _wide(added)).clamp(0, 255)
+    return torch.where(grey > 0, lit, grey)  # black stays black: beside the sector nothing is ever lit
 
 
 def _moved(grey: Tensor, angle: Tensor, scale: Tensor, across: Tensor, down: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class BalancedBatches(Sampler[list[int]]):
 
     "as_is": every one once an epoch. "drop": as many of each class as the smallest has, the same ones each epoch. "each_epoch":
     as many, drawn anew each epoch, so that all of the larger class are seen in the end (RCM2d_Small). What is left of the last
-    batch is left out when it is less than half of one, as its batch statistics would be of too few.
+    batch is left out when it is less than half of one, or a single run, as its batch statistics would be of too few.
     """
 
     def __init__(self, kinds: NDArray[np.str_], batch_size: int, seed: int, balance: Literal["as_is", "drop", "each_epoch"]) -> None:
@@ -47,7 +47,7 @@ class BalancedBatches(Sampler[list[int]]):
 
     def __len__(self) -> int:
         whole, rest = divmod(self.num, self._batch_size)
-        return whole + int(whole == 0 or 2 * rest >= self._batch_size)
+        return whole + int(whole == 0 or (2 * rest >= self._batch_size and rest > 1))
 
     def __iter__(self) -> Iterator[list[int]]:
         order = np.random.default_rng([self._seed, self._epoch]).permutation(self._chosen())

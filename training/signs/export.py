@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from service.engine.onnx import load_library, open_session
 from training.export import ExportDisagrees, write_graph
+from training.records import partial_of
 from training.signs.preset import Preset
 
 TOLERANCE = 1e-5
@@ -20,19 +21,21 @@ _CHECKED = 3
 def export_sign(model: nn.Module, preset: Preset, path: Path) -> Path:
     """Write the graph and check it in ONNX Runtime. Frames are uint8 (N, T, h, w), flow float32 (N, 2, steps, h, w).
 
-    A graph over 2 GB has its weights in a file beside it, as ONNX wants it. Raises: ExportDisagrees, after writing.
+    Nothing of that name is left of a graph that disagrees. Raises: ExportDisagrees.
     """
+    partial = partial_of(path)
     model = model.cpu().eval()
     path.parent.mkdir(parents=True, exist_ok=True)
     outputs = list(model.outputs)  # type: ignore[arg-type]
-    write_graph(model, _drawn(preset, 2), path, "frames" if preset.inputs == "frames" else "flow", outputs)
+    write_graph(model, _drawn(preset, 2), partial, "frames" if preset.inputs == "frames" else "flow", outputs)
     given = _drawn(preset, _CHECKED)
     with torch.inference_mode():
         told = model(given)
-    session = open_session(load_library(), path, ["CPUExecutionProvider"], threads=1)
+    session = open_session(load_library(), partial, ["CPUExecutionProvider"], threads=1)
     found: list[NDArray[np.float32]] = session.run(outputs, {session.get_inputs()[0].name: given.numpy()})
     for name, ours, theirs in zip(outputs, told if isinstance(told, tuple) else (told,), found, strict=True):
         _compare(name, ours.numpy(), theirs)
+    partial.replace(path)
     return path
 
 

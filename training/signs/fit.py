@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from torch import nn
 from training.batches import Indices
 from training.experiment import from_table
 from training.signs.networks import attention_of, build_network, logits_of, probabilities
-from training.signs.preset import Preset
+from training.signs.preset import FrameAugment, Loss, Network, Preset, SignFit
 from training.signs.runs import RunSet
+from training.signs.sources import digest_of
 from training.signs.task import COLUMNS, SignTask
 from training.splits import check_no_patient_twice
-from training.trainer import BEST, RECORD, FitError, begin, settled, train
+from training.trainer import BEST, FitError, begin, settled, train
 
 _MAY_CHANGE = ("device", "num_threads")
 _ASK_BATCH = 16
@@ -35,7 +36,7 @@ class FittedSign:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SaidOfRuns:
     """What a network says of runs."""
 
     probability: NDArray[np.float64]
@@ -50,17 +51,13 @@ def fit_sign(preset: Preset, runs: RunSet, parts: Mapping[str, Indices], out: Pa
     `parts`: indices of "train" and "validation". Raises: FitError, PatientInTwoParts.
     """
     check_no_patient_twice(runs.patient.tolist(), parts)
-    _check_classes(runs, parts)
+    check_classes(runs, parts)
     record = _record(preset, runs, parts)
-    if begin(out, record, _MAY_CHANGE, {}):
+    if begin(out, record, _MAY_CHANGE, _BEFORE):
         return out / BEST
     with settled(preset.fit):
         train(SignTask(preset, runs, parts), preset.fit, out, COLUMNS, record, progress=progress)
     return out / BEST
-
-
-def is_finished(out: Path) -> bool:
-    return (out / RECORD).exists() and '"finished": true' in (out / RECORD).read_text(encoding="utf-8")
 
 
 def load_sign(checkpoint: Path) -> FittedSign:
@@ -72,7 +69,7 @@ def load_sign(checkpoint: Path) -> FittedSign:
     return FittedSign(model.eval(), preset, int(saved["epoch"]))
 
 
-def ask(model: nn.Module, runs: RunSet, indices: Indices) -> Told:
+def ask(model: nn.Module, runs: RunSet, indices: Indices) -> SaidOfRuns:
     """On the model's own device."""
     device = next(model.parameters()).device
     given, attended = [], []
@@ -84,23 +81,40 @@ def ask(model: nn.Module, runs: RunSet, indices: Indices) -> Told:
             attention = attention_of(told)
             if attention is not None:
                 attended.append(attention.double().cpu().numpy())
-    return Told(np.concatenate(given), np.concatenate(attended) if attended else None)
+    return SaidOfRuns(np.concatenate(given), np.concatenate(attended) if attended else None)
 
 
-def _check_classes(runs: RunSet, parts: Mapping[str, Indices]) -> None:
+def check_classes(runs: RunSet, parts: Mapping[str, Indices]) -> None:
+    """Raises: FitError."""
     for name in ("train", "validation"):
-        kinds = np.unique(runs.kinds[parts[name]])
-        if len(kinds) < 2:
-            raise FitError(
-                f"The {name} part has runs of {len(kinds)} class{'' if len(kinds) == 1 else 'es'} only; two are needed to tell apart."
-            )
+        num = len(np.unique(runs.kinds[parts[name]]))
+        if num < 2:
+            raise FitError(f"The {name} part has runs of {num} class{'' if num == 1 else 'es'} only; two are needed to tell apart.")
 
 
 def _record(preset: Preset, runs: RunSet, parts: Mapping[str, Indices]) -> dict[str, Any]:
     told = preset.to_json()
-    settings = {name: told[name] for name in ("learns", "inputs", "flow_step", "frames", "network", "loss")} | told["fit"]
+    weights = told["network"].pop("weights")
+    settings = _flat({name: told[name] for name in ("learns", "inputs", "flow_step", "frames", "network", "loss")}) | _flat(told["fit"])
     dealt = hashlib.sha256("".join(f"{name} {np.unique(runs.clip[parts[name]]).tolist()}" for name in ("train", "validation")).encode())
-    return {"settings": settings, "clips": dealt.hexdigest(), "finished": False}
+    record = {"settings": settings, "clips": dealt.hexdigest(), "finished": False}
+    return record | ({"weights begun from": digest_of(Path(weights))} if weights else {})
+
+
+def _flat(table: Mapping[str, Any], under: str = "") -> dict[str, Any]:
+    """Tables within tables as "augment.mirror"."""
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        flat |= _flat(value, f"{under}{name}.") if isinstance(value, Mapping) else {f"{under}{name}": value}
+    return flat
+
+
+def _defaults(kind: type, under: str = "") -> dict[str, Any]:
+    return {f"{under}{column.name}": column.default for column in fields(kind) if column.default is not MISSING}
+
+
+_BEFORE = _defaults(Network, "network.") | _defaults(Loss, "loss.") | _defaults(FrameAugment, "augment.") | _defaults(SignFit)
+"""A fit begun before a setting existed was fitted with what is its default now."""
 
 
 def _plain(value: Any) -> Any:

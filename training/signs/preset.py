@@ -12,24 +12,27 @@ phantoms = 240                   simulated clips, where no manifest is given
 [quick]                          what differs in the reduced form, of minutes
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 from service.cine.frame_spec import FrameSpec
+from service.manifest import SIGNS
 from training.experiment import ExperimentError, from_table, read_toml
 
 PRESETS = Path(str(files("training"))) / "experiments" / "signs"
 
+GRIDS = ("dropout", "gradient_clip", "gamma")
+"""Settings that a grid may change."""
+RAFT_LEAST_PX = 128
+"""RAFT looks at an eighth of the picture, and at that halved four times."""
+
 Learns = Literal["b_lines", "four_signs", "sliding"]
-SIGNS: Mapping[str, tuple[str, ...]] = {
-    "b_lines": ("b_lines",),
-    "four_signs": ("a_lines", "b_lines", "effusion", "consolidation"),
-    "sliding": ("absent",),
-}
-"""What each logit stands for. Published models of sliding call its absence the positive."""
+SIGNS_OF: Mapping[str, tuple[str, ...]] = {"b_lines": ("b_lines",), "four_signs": SIGNS, "sliding": ("absent",)}
+"""What each logit stands for. As CMWRU has it, absence of sliding is the positive, of all three models of sliding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class Network:
     width: int = 64
     """Of "resnet"."""
     dropout: float = 0.0
+    weights: str = ""
+    """Of "resnet": a file of torchvision's weights to begin from (training.signs.weights); "" begins from none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,10 @@ class Loss:
     """Focal: weight of the positives; 1 - alpha is that of the negatives."""
     gamma: float = 0.0
     """Focal: how much less counts what is right already."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= 1 or self.gamma < 0:
+            raise ValueError(f"A focal loss has an alpha from 0 to 1 and a gamma of at least 0; found {self.alpha:g} and {self.gamma:g}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,11 @@ class FrameAugment:
     crop: float = 0.0
     crop_least: float = 0.85
     """Of the side that is left, which is enlarged to the whole."""
+
+    def __post_init__(self) -> None:
+        shares = (self.mirror, self.light, self.turn, self.crop)
+        if not all(0 <= share <= 1 for share in shares) or not 0 < self.crop_least <= 1 or self.contrast < 1:
+            raise ValueError("Shares of runs lie between 0 and 1, what a crop leaves above 0 and up to 1, and contrast is at least 1.")
 
     @property
     def is_off(self) -> bool:
@@ -126,26 +140,53 @@ class Preset:
     fit: SignFit
     flow_step: int = 1
     """Frames from one picture to the one that its flow leads to."""
+    raft: str = ""
+    """A checkpoint of RAFT to take the flow by (training.raft); "" takes DIS."""
     grid: Mapping[str, Any] | None = None
     """Setting -> values, such as {"dropout": [0.4, 0.5]}."""
 
     def __post_init__(self) -> None:
+        for wrong in self._wrongs():
+            raise ValueError(wrong)
+
+    def _wrongs(self) -> Iterator[str]:
+        """What does not go together."""
+        kind, frames = self.network.kind, self.frames
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", self.name):
+            yield f"Found name {self.name!r}; needed is such as four-signs: it names a folder."
         if (self.loss.kind == "softmax") != (len(self.signs) > 1):
-            raise ValueError(
-                f"{len(self.signs)} signs do not go with a loss of {self.loss.kind}: one of several is told by softmax, one alone is not."
-            )
-        if (self.network.kind == "cmwra") != (self.inputs == "flow"):
-            raise ValueError("The network cmwra takes flow, and no other does.")
-        if self.inputs == "flow" and not self.fit.augment.is_off:
-            raise ValueError("Flow is not augmented: a picture that is turned or mirrored moves another way.")
+            yield f"{len(self.signs)} signs do not go with a loss of {self.loss.kind}: softmax tells one of several, and nothing else does."
         if self.folds == 2 or self.folds < 1:
-            raise ValueError(f"{self.folds} folds leave none to validate on; needed are 1 (one split of 60:20:20) or 3 and more.")
-        if self.phantom_s < self.frames.run_s:
-            raise ValueError(f"Clips of {self.phantom_s:g} s hold no run of {self.frames.run_s:g} s.")
+            yield f"{self.folds} folds leave none to validate on; needed are 1 (one split of 60:20:20) or 3 and more."
+        if self.phantom_s < frames.run_s:
+            yield f"Clips of {self.phantom_s:g} s hold no run of {frames.run_s:g} s."
+        if kind == "resnet" and frames.num_frames != 1:
+            yield f"A resnet looks at single frames; runs here have {frames.num_frames}."
+        if self.network.weights and kind != "resnet":
+            yield f"Weights to begin from are of a resnet; this network is {kind}."
+        yield from self._wrongs_of_flow()
+        for setting, values in (self.grid or {}).items():
+            if setting not in GRIDS or not isinstance(values, list) or not all(isinstance(value, int | float) for value in values):
+                yield f"A grid is of {', '.join(GRIDS)}, each with an array of numbers; found {setting} = {values!r}."
+            if setting == "dropout" and kind in ("resnet", "cmwra"):
+                yield f"A grid of dropout needs a network that has some; {kind} has none."
+
+    def _wrongs_of_flow(self) -> Iterator[str]:
+        frames, is_flow = self.frames, self.inputs == "flow"
+        if (self.network.kind == "cmwra") != is_flow:
+            yield "The network cmwra takes flow, and no other does."
+        if self.raft and not is_flow:
+            yield "RAFT makes flow, and this network takes frames."
+        if self.raft and (frames.side_px < RAFT_LEAST_PX or frames.side_px % 8):
+            yield f"RAFT takes frames of {RAFT_LEAST_PX} px and more, in steps of 8; these have {frames.side_px}."
+        if is_flow and not 1 <= self.flow_step < frames.num_frames:
+            yield f"A flow over {self.flow_step} frames does not fit a run of {frames.num_frames}."
+        if is_flow and not self.fit.augment.is_off:
+            yield "Flow is not augmented: a picture that is turned or mirrored moves another way."
 
     @property
     def signs(self) -> tuple[str, ...]:
-        return SIGNS[self.learns]
+        return SIGNS_OF[self.learns]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -158,7 +199,7 @@ class Preset:
             return replace(self, fit=replace(self.fit, gradient_clip=value))
         if setting == "gamma":
             return replace(self, loss=replace(self.loss, gamma=value))
-        raise ExperimentError(f"{setting} is not a setting that a grid changes; there are dropout, gradient_clip and gamma.")
+        raise ExperimentError(f"{setting} is not a setting that a grid changes; there are {', '.join(GRIDS)}.")
 
 
 def preset_names() -> tuple[str, ...]:

@@ -43,6 +43,8 @@ class Finished:
     """What was fitted and how; tables within it are shown as "augment.mirror"."""
     curves: Sequence[Path]
     """Learning curves, one a fold, as `training.curve` writes them."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """What is in no figure, and how many."""
     beside: Mapping[str, SignAnswers] = field(default_factory=dict)
     """Answers of other presets of its family on the same data, for the table that they share."""
 
@@ -69,6 +71,11 @@ def _blocks(finished: Finished) -> Iterator[Block]:
     yield Paragraph(_summary(finished, len(pooled)))
     yield settings_table(finished.settings)
     yield data_table(answers)
+    if finished.left_out:
+        rows = [(what, str(number)) for what, number in finished.left_out.items()]
+        yield Table(
+            ("left out", "number"), rows, "What was asked for and is in no figure: what is hard to label flatters who leaves it out."
+        )
     yield Heading("The published table, with ours beside it")
     yield Paragraph(HOW_TO_READ)
     yield from _comparison(finished, pooled)

@@ -1,11 +1,12 @@
-"""Runs a preset, whole: clips into runs, each fold fitted and judged on patients it has not seen. What is done is not done again.
+"""Runs a preset, whole: clips into runs, each fold fitted and judged on patients it has not seen. What is fitted is not fitted again.
 
 out/  clips/               runs of each clip (training.signs.runs)
       fold-0/ fold-1/ ...  a fit each (training.trainer)
       answers.npz          what was said of all held-out runs
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,11 +16,13 @@ import torch
 
 from training.batches import Indices
 from training.signs.answers import SignAnswers
-from training.signs.fit import ask, fit_sign, load_sign
-from training.signs.make import Source, make_runs
+from training.signs.fit import ask, check_classes, fit_sign, load_sign
+from training.signs.make import make_runs
+from training.signs.networks import build_network
 from training.signs.preset import Preset
 from training.signs.runs import ClipRuns, RunSet, open_runs
-from training.splits import check_no_patient_twice, folds_by_patient, split_by_patient
+from training.signs.sources import Source
+from training.splits import SplitError, check_no_patient_twice, folds_by_patient, split_by_patient
 from training.trainer import BEST
 
 T = TypeVar("T")
@@ -41,6 +44,13 @@ class Ran:
     folds: tuple[Path, ...]
     """Where each was fitted."""
 
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """What was asked for and is in no figure: clips by reason, and single runs of the others."""
+        reasons = Counter(f"clips: {clip.reason}" for clip in self.clips if clip.reason)
+        num_unclear = sum(clip.num_unclear for clip in self.clips if not clip.reason)
+        return dict(reasons) | ({"runs that show the sign for a moment only": num_unclear} if num_unclear else {})
+
 
 def run_preset(
     preset: Preset,
@@ -56,37 +66,56 @@ def run_preset(
 
     Raises: SplitError, FitError, NoRuns.
     """
+    with torch.device("meta"):
+        build_network(preset)  # what cannot be built is told now, not once all clips are made
     made = make_runs(preset, sources, out / CLIPS, num_processes=num_processes)
     clips = tuple(count("clips into runs of frames", made, len(sources)))
     runs = open_runs(out / CLIPS, clips)
+    dealt = deal(preset, runs)
+    for parts in dealt:
+        check_classes(runs, parts)
     folds, answers = [], []
-    for number, parts in enumerate(deal(preset, runs)):
+    for number, parts in enumerate(dealt):
         folds.append(out / fits / f"fold-{number}")
         checkpoint = fit_sign(preset, runs, parts, folds[-1], progress=progress)
-        answers.append(_answers(checkpoint, runs, parts["test"], number))
+        answers.append(_answers(checkpoint, runs, parts["test"], number, preset.fit.device))
     joined = _joined(answers)
     joined.write(out / fits / ANSWERS)
     return Ran(preset, clips, joined, tuple(folds))
 
 
-def deal(preset: Preset, runs: RunSet) -> Iterator[Mapping[str, Indices]]:
-    """Each fold's train, validation and test part, by patient, every class spread evenly: the next fold's test part validates."""
+def deal(preset: Preset, runs: RunSet) -> list[Mapping[str, Indices]]:
+    """Each fold's train, validation and test part, by patient, every class spread evenly: the next fold's test part validates.
+
+    One split is as the manifest deals its patients, where it does. Raises: SplitError.
+    """
     patients, kinds = runs.patient.tolist(), runs.kinds.tolist()
     if preset.folds == 1:
-        yield split_by_patient(patients, fractions=ONE_SPLIT, seed=preset.fit.seed, strata=kinds)
-        return
+        return [_stated(runs) or split_by_patient(patients, fractions=ONE_SPLIT, seed=preset.fit.seed, strata=kinds)]
     tests = [fold.test for fold in folds_by_patient(patients, num_folds=preset.folds, seed=preset.fit.seed, strata=kinds)]
-    for number, test in enumerate(tests):
-        validation = tests[(number + 1) % len(tests)]
-        train = np.setdiff1d(np.arange(len(runs)), np.concatenate([test, validation]))
-        parts = {"train": train, "validation": validation, "test": test}
-        check_no_patient_twice(patients, parts)
-        yield parts
+    return [_fold(runs, test, tests[(number + 1) % len(tests)]) for number, test in enumerate(tests)]
 
 
-def _answers(checkpoint: Path, runs: RunSet, test: Indices, fold: int) -> SignAnswers:
+def _fold(runs: RunSet, test: Indices, validation: Indices) -> Mapping[str, Indices]:
+    train = np.setdiff1d(np.arange(len(runs)), np.concatenate([test, validation]))
+    parts = {"train": train, "validation": validation, "test": test}
+    check_no_patient_twice(runs.patient.tolist(), parts)
+    return parts
+
+
+def _stated(runs: RunSet) -> Mapping[str, Indices] | None:
+    """The manifest's own parts; None where it says none. Raises: SplitError."""
+    if not any(runs.part):
+        return None
+    parts = {name: np.flatnonzero(runs.part == name) for name in ONE_SPLIT}
+    if sum(map(len, parts.values())) < len(runs) or not all(len(part) for part in parts.values()):
+        raise SplitError(f"The manifest's split must be one of {', '.join(ONE_SPLIT)} in every row that is used, and each of them in some.")
+    return parts
+
+
+def _answers(checkpoint: Path, runs: RunSet, test: Indices, fold: int, device: str) -> SignAnswers:
     fitted = load_sign(checkpoint)
-    on_gpu = fitted.preset.fit.device == "auto" and torch.cuda.is_available()
+    on_gpu = device == "auto" and torch.cuda.is_available()
     told = ask(fitted.model.to("cuda" if on_gpu else "cpu"), runs, test)
     return SignAnswers(
         signs=fitted.preset.signs,

@@ -7,16 +7,16 @@ clips/<key>.json    patient, labels, beginnings, and which frames show the sign;
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.shards import Shards
-from training.trainer import write_json
+from training.records import partial_of, write_json
 
-UNKNOWN = -1
+_OPEN_FILES = 256
 
 
 class NoRuns(ValueError):
@@ -33,7 +33,11 @@ class ClipRuns:
     labels: tuple[tuple[int, ...], ...]
     """(n, K): 1 the sign is there, 0 it is not."""
     frame_labels: tuple[tuple[int, ...], ...]
-    """(n, T): 1 it is seen in this frame, 0 it is not, UNKNOWN."""
+    """(n, T): 1 it is seen in this frame, 0 it is not, NOT_KNOWN."""
+    part: str = ""
+    """Where a manifest itself deals its patients: "train", "validation" or "test"."""
+    num_unclear: int = 0
+    """Runs that show the sign for a moment only: neither here nor there, and left out."""
     reason: str = ""
     """Why there are none."""
 
@@ -45,9 +49,10 @@ def write_clip_runs(folder: Path, runs: ClipRuns, given: NDArray[Any]) -> None:
     """Whole or not at all; `given` is what the network is given, (n, ...)."""
     folder.mkdir(parents=True, exist_ok=True)
     if len(runs):
-        partial = folder / f"{runs.key}.partial.npy"
+        path = folder / f"{runs.key}.npy"
+        partial = partial_of(path)
         np.save(partial, given)
-        partial.replace(folder / f"{runs.key}.npy")
+        partial.replace(path)
     write_json(folder / f"{runs.key}.json", asdict(runs))
 
 
@@ -61,17 +66,37 @@ def read_clip_runs(folder: Path, key: str) -> ClipRuns | None:
     return ClipRuns(**(told | pairs | {"starts_s": tuple(told["starts_s"])}))
 
 
+class ClipFiles:
+    """What the network is given of many clips, one file each; of those only a few are open at a time, for a process may not have many."""
+
+    def __init__(self, paths: Sequence[Path], counts: Sequence[int]) -> None:
+        """`counts`: how many runs each file has."""
+        self._paths = paths
+        self._ends = np.cumsum(counts)
+        self._open = lru_cache(_OPEN_FILES)(self._opened)
+
+    def _opened(self, number: int) -> NDArray[Any]:
+        return np.asanyarray(np.load(self._paths[number], mmap_mode="r"))
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """The runs at `indices`, in that order, (n, ...)."""
+        holders = np.searchsorted(self._ends, indices, side="right")
+        # Negative: counted from the file's end.
+        return np.stack([self._open(int(k))[index - self._ends[k]] for k, index in zip(holders, indices, strict=True)])
+
+
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class RunSet:
     """Runs of many clips; only those taken are in memory. There is at least one."""
 
-    given: Shards
+    given: ClipFiles
     label: NDArray[np.int64]
     """(n, K)"""
     frame_label: NDArray[np.int64]
     """(n, T)"""
     patient: NDArray[np.str_]
     clip: NDArray[np.str_]
+    part: NDArray[np.str_]
     start_s: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -89,10 +114,11 @@ def open_runs(folder: Path, clips: Iterable[ClipRuns]) -> RunSet:
     if not used:
         raise NoRuns("No clip gave a run of frames: all are too short, or no echoes were found in them.")
     return RunSet(
-        given=Shards(tuple(np.load(folder / f"{clip.key}.npy", mmap_mode="r") for clip in used)),
+        given=ClipFiles([folder / f"{clip.key}.npy" for clip in used], [len(clip) for clip in used]),
         label=np.array([row for clip in used for row in clip.labels], np.int64),
         frame_label=np.array([row for clip in used for row in clip.frame_labels], np.int64),
         patient=np.array([clip.patient for clip in used for _ in clip.labels]),
         clip=np.array([clip.key for clip in used for _ in clip.labels]),
+        part=np.array([clip.part for clip in used for _ in clip.labels]),
         start_s=np.array([start_s for clip in used for start_s in clip.starts_s]),
     )

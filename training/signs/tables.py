@@ -17,7 +17,7 @@ from training.study.figures import written
 from training.study.published import NOT_AT_HAND
 
 DIGITS = 3
-SIGNS = {"a_lines": "A-lines", "b_lines": "B-lines", "absent": "absent sliding"}
+SIGN_TITLES = {"a_lines": "A-lines", "b_lines": "B-lines", "absent": "absent sliding"}
 TITLES = {
     "f1": "F1",
     "auroc": "AUROC",
@@ -28,7 +28,7 @@ TITLES = {
 
 
 def sign_title(sign: str) -> str:
-    return SIGNS.get(sign, sign)
+    return SIGN_TITLES.get(sign, sign)
 
 
 def title(figure: str) -> str:

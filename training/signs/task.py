@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -18,6 +19,7 @@ from training.signs.batches import BalancedBatches, RunBatch, RunBatches, load_r
 from training.signs.networks import build_network, logits_of, probabilities
 from training.signs.preset import Loss, Preset, SignFit
 from training.signs.runs import RunSet
+from training.signs.weights import load_resnet
 from training.trainer import FitError
 
 COLUMNS = ("train_loss", "val_loss", "val_accuracy", "val_auroc")
@@ -38,6 +40,8 @@ class SignTask(pl.LightningModule):
         self._labels: list[Tensor] = []
         mean, scale = levels(runs, parts["train"], preset)
         self.model = build_network(preset, mean=mean, scale=scale)
+        if preset.network.weights:
+            load_resnet(self.model, Path(preset.network.weights))
 
     def train_dataloader(self) -> Any:
         fit = self._preset.fit
@@ -97,14 +101,21 @@ def loss_of(logits: Tensor, label: Tensor, loss: Loss) -> Tensor:
     if loss.kind == "binary":
         return each.mean()
     weight = label * loss.alpha + (1 - label) * (1 - loss.alpha)
-    return (weight * (1 - torch.exp(-each)) ** loss.gamma * each).mean()
+    # What is right to the last digit has no slope left: below a gamma of 1 its power's would be infinite.
+    missing = (-torch.expm1(-each)).clamp_min(1e-6)
+    return (weight * missing**loss.gamma * each).mean()
 
 
 def levels(runs: RunSet, indices: Indices, preset: Preset) -> tuple[float, float]:
     """Mean and deviation of some of the training runs: what the first layer normalises by. A flow keeps its zero."""
     chosen = np.random.default_rng(preset.fit.seed).permutation(indices)[:_RUNS_FOR_GREY_LEVELS]
-    given = runs.given.take(chosen).astype(np.float32)
-    return (0.0 if preset.inputs == "flow" else float(given.mean())), max(float(given.std()), 1e-3 if preset.inputs == "flow" else 1.0)
+    sums = np.zeros(3)
+    for index in chosen:  # one by one: those of CMWRA together would take gigabytes
+        given = runs.given.take(np.array([index])).astype(np.float64)
+        sums += given.size, given.sum(), (given**2).sum()
+    mean = sums[1] / sums[0]
+    deviation = math.sqrt(max(sums[2] / sums[0] - mean**2, 0.0))
+    return (0.0, max(deviation, 1e-3)) if preset.inputs == "flow" else (mean, max(deviation, 1.0))
 
 
 def _accuracy(logits: Tensor, label: Tensor) -> float:

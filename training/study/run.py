@@ -19,13 +19,13 @@ import torch
 from training.batches import Indices
 from training.examples import ExampleSet, read_examples
 from training.fit import BEST, RECORD, fit, load_fitted, predict_logits
+from training.records import write_json
 from training.splits import check_no_patient_twice
 from training.study.clips import FITTED, JUDGED
 from training.study.figures import Answers
 from training.study.fit_row import run_job, write_job
 from training.study.grid import Row, Study
 from training.study.patches import ClipPatches
-from training.trainer import write_json
 
 ANSWERS, FIGURES, GRID = "answers.npz", "figures.json", "grid.json"
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from service.report.document import write_report
+from training.records import write_json
 from training.study.clips import StudyClip, deal_patients
 from training.study.grid import Row, Study
 from training.study.patches import cut_clips
 from training.study.report import Finished, build_report
 from training.study.run import GRID, RowImpossible, open_row, run_row
-from training.trainer import write_json
 
 T = TypeVar("T")
 

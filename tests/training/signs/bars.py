@@ -7,8 +7,8 @@ import numpy as np
 from service.cine.clip import Clip
 from service.cine.frame_spec import FrameSpec
 from training.array_clip import ArrayClip
-from training.signs.make import Truths
 from training.signs.preset import Preset, read_preset
+from training.signs.sources import Truths
 
 FPS = 30.0
 
@@ -19,6 +19,7 @@ class Bar:
 
     number: int
     first: int = 0
+    part: str = ""
 
     @property
     def patient(self) -> str:

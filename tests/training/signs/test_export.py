@@ -47,12 +47,8 @@ def check(name: str, path: Path) -> None:
         np.testing.assert_allclose(theirs, ours.numpy(), rtol=1e-5, atol=1e-5)
 
 
-def test_b_lines_and_their_attention_come_out_of_the_graph_as_of_torch(tmp_path: Path) -> None:
-    check("blines-c2d-lstm-a", tmp_path / "model.onnx")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in preset_names() if name != "blines-c2d-lstm-a"])
+@pytest.mark.parametrize("name", preset_names())
 def test_every_preset_comes_out_of_the_graph_as_of_torch(name: str, tmp_path: Path) -> None:
     check(name, tmp_path / "model.onnx")
 

@@ -2,18 +2,23 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from service.cine.clip import Clip
+from service.cine.frame_spec import FrameSpec
 from service.errors import UnreadableClip
 from service.manifest import Label, LabelledClip, Manifest
 from tests.training.signs.bars import Bar, small_preset
 from training.array_clip import ArrayClip
-from training.signs.make import Truths, labelled, make_runs, simulated
+from training.recording.take import Recording
+from training.recording.timing import at_rate
+from training.signs.make import make_runs
 from training.signs.preset import read_preset
 from training.signs.runs import NoRuns, open_runs
+from training.signs.sources import Contradiction, Truths, labelled, simulated
 
 
 def test_a_run_shows_the_sign_where_three_frames_of_it_do(tmp_path: Path) -> None:
@@ -28,6 +33,7 @@ def test_a_run_of_which_only_a_moment_shows_it_is_left_out(tmp_path: Path) -> No
     (runs,) = make_runs(small_preset(), [Bar(0, first=14)], tmp_path)
 
     assert runs.labels == ((0,), (1,))
+    assert runs.num_unclear == 1
 
 
 def test_what_was_made_is_not_made_again_and_another_size_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,17 +85,39 @@ def test_flow_is_kept_in_the_place_of_frames_where_a_network_takes_it(tmp_path: 
     assert (kept.shape, kept.dtype) == ((3, 2, 7, 32, 32), np.float16)
 
 
-def test_of_a_manifest_only_clips_are_taken_that_say_what_is_learnt(tmp_path: Path) -> None:
-    def clip(label: Label, signs: frozenset[str] | None) -> LabelledClip:
-        return LabelledClip(file=tmp_path, patient="A", label=label, signs=signs)
+class Retimed(Bar):
+    """At 24 frames a second on the scanner, the bar from frame 12 on; in the file at 30, as exporters do, every fifth frame once more."""
 
+    def open(self) -> tuple[Clip, Truths]:
+        grey = np.random.default_rng(0).integers(60, 90, (24, 64, 64), dtype=np.uint8)
+        shown = np.arange(24) >= 12
+        grey[shown, :, 16:24] = 250
+        return at_rate(Recording.at(grey, 24.0), 30.0), Truths((1,), shown, 24.0)
+
+
+def test_a_frame_is_labelled_by_what_is_on_it_whatever_the_exporter_did_to_the_times(tmp_path: Path) -> None:
+    preset = replace(small_preset(), frames=FrameSpec(30.0, 30, 30, 16, "uint8"))
+    (runs,) = make_runs(preset, [Retimed(0)], tmp_path)
+
+    frames = np.load(tmp_path / f"{runs.key}.npy")[0]
+    assert runs.frame_labels[0] == tuple((frames.max(axis=(1, 2)) > 150).astype(int).tolist())
+    assert sum(runs.frame_labels[0]) == 15
+
+
+def clip(folder: Path, name: str, label: Label, signs: frozenset[str] | None, **more: Any) -> LabelledClip:
+    (folder / name).write_bytes(more.pop("content", name).encode())
+    return LabelledClip(file=folder / name, patient=name, label=label, signs=signs, **more)
+
+
+def test_of_a_manifest_only_clips_are_taken_that_say_what_is_learnt(tmp_path: Path) -> None:
     both = frozenset({"a_lines", "b_lines"})
     table = Manifest(
         (
-            clip(Label.PRESENT, None),
-            clip(Label.ABSENT, frozenset()),
-            clip(Label.UNKNOWN, frozenset({"b_lines"})),
-            clip(Label.HEALTHY, both),
+            clip(tmp_path, "a", Label.PRESENT, None),
+            clip(tmp_path, "b", Label.ABSENT, frozenset()),
+            clip(tmp_path, "c", Label.UNKNOWN, frozenset({"b_lines"})),
+            clip(tmp_path, "d", Label.HEALTHY, both),
+            clip(tmp_path, "e", Label.ABSENT, None, region="1,1 2,1 2,2"),
         )
     )
 
@@ -98,9 +126,29 @@ def test_of_a_manifest_only_clips_are_taken_that_say_what_is_learnt(tmp_path: Pa
     assert [one.label for one in labelled(read_preset("four-signs"), table)] == [(0, 1, 0, 0)]
 
 
-def test_simulated_clips_show_every_class_in_turn() -> None:
-    assert len(simulated(read_preset("four-signs", quick=True))) == 20
-    assert len({one.identity() for one in simulated(read_preset("cmwru", quick=True))}) == 10
+def test_clips_kept_for_testing_are_in_no_fold_and_keep_their_part_in_one_split(tmp_path: Path) -> None:
+    seen = frozenset({"b_lines"})
+    table = Manifest((clip(tmp_path, "a", Label.UNKNOWN, seen, split="test"), clip(tmp_path, "b", Label.UNKNOWN, seen, split="train")))
+
+    assert [one.patient for one in labelled(read_preset("blines-c2d-a"), table)] == ["b"]
+    assert [one.part for one in labelled(read_preset("four-signs"), table)] == ["test", "train"]
+
+
+def test_a_file_that_is_there_twice_counts_once_and_two_labels_of_it_are_refused(tmp_path: Path) -> None:
+    seen, none = frozenset({"b_lines"}), frozenset[str]()
+    first = clip(tmp_path, "a", Label.UNKNOWN, seen, row=2, content="the same")
+    twice = clip(tmp_path, "b", Label.UNKNOWN, seen, row=3, content="the same")
+    other = clip(tmp_path, "c", Label.UNKNOWN, none, row=4, content="the same")
+
+    assert len(labelled(read_preset("blines-c2d-a"), Manifest((first, twice)))) == 1
+    with pytest.raises(Contradiction, match=r"^Rows 2 and 4 name the same file, and do not say the same of it\.$"):
+        labelled(read_preset("blines-c2d-a"), Manifest((first, twice, other)))
+
+
+def test_simulated_clips_are_as_many_as_asked_for_and_each_a_patient_of_its_own() -> None:
+    clips = simulated(read_preset("cmwru", quick=True))
+
+    assert (len(clips), len({one.identity() for one in clips}), len({one.patient for one in clips})) == (10, 10, 10)
 
 
 @pytest.mark.slow

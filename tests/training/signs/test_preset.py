@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training.experiment import ExperimentError
-from training.signs.networks import build_network
+from training.signs.networks import build_network, logits_of
 from training.signs.preset import PRESETS, Preset, preset_names, read_preset
 
 
@@ -60,6 +60,24 @@ def test_a_grid_changes_one_setting() -> None:
     [
         ("four-signs", ('kind = "softmax"', 'kind = "binary"'), "4 signs do not go with a loss of binary"),
         ("cmwra", ('inputs = "flow"', 'inputs = "frames"'), "The network cmwra takes flow, and no other does."),
+        ("cmwra", ("flow_step = 1 ", 'raft = "raft.pth"\nflow_step = 40 '), "A flow over 40 frames does not fit a run of 40."),
+        ("cmwra", ("[fit]", "[fit.augment]\nmirror = 0.5\n[fit]"), "Flow is not augmented"),
+        ("cmwru", ("folds = 1", 'raft = "raft.pth"\nfolds = 1'), "RAFT makes flow, and this network takes frames."),
+        (
+            "cmwru",
+            ("dropout = 0.65", 'dropout = 0.65\nweights = "weights.pth"'),
+            "Weights to begin from are of a resnet; this network is cmwru.",
+        ),
+        ("cmwru", ("gamma = 1.0", "gamma = -1.0"), "In loss: A focal loss has an alpha from 0 to 1 and a gamma of at least 0"),
+        ("cmwru", ("turn = 0.5", "turn = 1.5"), "Shares of runs lie between 0 and 1"),
+        (
+            "cmwru",
+            ("dropout = [0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7]", "dropout = 0.4"),
+            "each with an array of numbers; found dropout = 0.4.",
+        ),
+        ("cmwra", ("gamma = [", "dropout = [0.5]\ngamma = ["), "A grid of dropout needs a network that has some; cmwra has none."),
+        ("four-signs", ("num_frames = 1", "num_frames = 2"), "A resnet looks at single frames; runs here have 2."),
+        ("cmwru", ('name = "cmwru"', 'name = "../cmwru"'), "needed is such as four-signs: it names a folder."),
         ("cmwru", ("folds = 1", "folds = 2"), "2 folds leave none to validate on"),
         ("cmwru", ("phantom_s = 3.0", "phantom_s = 1.0"), "Clips of 1 s hold no run of 1.33333 s."),
         ("blines-c2d-a", ("mirror = 0.5", "mirrored = 0.5"), "fit.augment.mirrored is not a setting; is mirror meant?"),
@@ -71,6 +89,20 @@ def test_what_does_not_go_together_is_told(tmp_path: Path, name: str, change: tu
         read_preset(str(changed(tmp_path, name, change)))
 
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_network_is_the_same_after_its_weights_were_kept_its_normalisation_too(name: str) -> None:
+    preset = read_preset(name, quick=True)
+    torch.manual_seed(0)
+    fitted, again = build_network(preset, mean=0.0 if preset.inputs == "flow" else 31.0, scale=7.0).eval(), build_network(preset).eval()
+    again.load_state_dict(fitted.state_dict())
+    frames, side = preset.frames.num_frames, preset.frames.side_px
+    shape = (2, 2, frames - preset.flow_step, side, side) if preset.inputs == "flow" else (2, frames, side, side)
+    given = 255 * torch.rand(shape, generator=torch.Generator().manual_seed(0))
+
+    with torch.inference_mode():
+        torch.testing.assert_close(logits_of(again(given)), logits_of(fitted(given)))
 
 
 def test_a_variant_that_is_none_is_told(tmp_path: Path) -> None:

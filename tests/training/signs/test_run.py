@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.training.signs.bars import Bar, small_preset
 from training.signs.answers import SignAnswers
 from training.signs.run import ANSWERS, Ran, run_preset
 from training.signs.runs import ClipRuns
+from training.splits import SplitError
 from training.trainer import BEST
 
 
@@ -34,6 +36,23 @@ def test_in_folds_every_run_is_answered_once_and_stays_answered(tmp_path: Path) 
     again = run(tmp_path, folds=3)
     assert {(fold / BEST).stat().st_mtime_ns for fold in again.folds} == fitted
     np.testing.assert_array_equal(again.answers.probability, ran.answers.probability)
+
+
+def test_a_manifests_own_split_holds_and_a_half_filled_one_is_refused(tmp_path: Path) -> None:
+    preset, parts = small_preset(epochs=1), ["train"] * 4 + ["validation"] * 2 + ["test"] * 3
+    bars = [Bar(number, part=part) for number, part in enumerate(parts)]
+
+    ran = run_preset(preset, bars, tmp_path / "whole", uncounted, progress=False)
+
+    assert set(ran.answers.patient.tolist()) == {"patient-6", "patient-7", "patient-8"}
+    with pytest.raises(SplitError, match=r"^The manifest's split must be one of train, validation, test in every row that is used, and "):
+        run_preset(preset, [*bars, Bar(9)], tmp_path / "half", uncounted, progress=False)
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
+    ran = run_preset(replace(small_preset(epochs=1)), [*(Bar(k) for k in range(9)), Bar(10, first=14)], tmp_path, uncounted, progress=False)
+
+    assert ran.left_out == {"runs that show the sign for a moment only": 1}
 
 
 def test_one_split_answers_a_fifth_of_the_patients_and_a_grid_keeps_its_fits_apart(tmp_path: Path) -> None:

@@ -53,6 +53,28 @@ def test_a_manifest_that_says_nothing_of_the_sign_is_told(tmp_path: Path) -> Non
     assert (result.exit_code, sentence(result)) == (1, "No clip of the manifest says what four-signs learns (four_signs).")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["cmwru", "--manifest", "clips.csv", "--phantoms", "6"], "--phantoms is of simulated clips, and a manifest names real ones."),
+        (["cmwru", "--grid", "dropout", "--export"], "--export writes one network, and a grid has many."),
+        (["four-signs", "--grid", "dropout"], "A grid compares models of one sign; four-signs tells 4 apart."),
+        (["cmwru", "--flow-step", "0"], "Invalid value for '--flow-step'"),
+        (["cmwra", "--frames", "1"], "A flow over 1 frames does not fit a run of 1."),
+        (["cmwru", "--weights", __file__], "Weights to begin from are of a resnet; this network is cmwru."),
+        (["four-signs", "--quick", "--weights", __file__], "The file is not one of weights that torch has written."),
+        (["cmwra", "--raft", __file__], "The RAFT checkpoint is not a file of weights that torch has written."),
+        (["cmwra", "--raft", "none.pth"], "does not exist"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_any_clip_is_made(arguments: list[str], words: str, tmp_path: Path) -> None:
+    result = ask(*arguments, "--work", tmp_path / "work")
+
+    assert result.exit_code != 0
+    assert words in sentence(result).replace("│ ", "").replace(" │", "")
+    assert not (tmp_path / "work").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_trains_in_its_reduced_form_reports_and_exports(name: str, tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """What a fit makes smaller: the losses by hand."""
 
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from training.shards import Shards
 from training.signs.preset import Loss, read_preset
-from training.signs.runs import RunSet
+from training.signs.runs import ClipFiles, RunSet
 from training.signs.task import levels, loss_of
 
 HALF, SURE = 0.0, math.log(9)
@@ -38,14 +40,26 @@ def test_one_of_several_signs_is_learnt_by_softmax() -> None:
     assert float(loss_of(logits, torch.tensor([[0.0, 0.0, 0.0, 1.0]]), Loss("softmax"))) == pytest.approx(-math.log(5 / 8))
 
 
-def runs_of(given: np.ndarray) -> RunSet:  # type: ignore[type-arg]
-    n = len(given)
-    return RunSet(Shards((given,)), np.zeros((n, 1), np.int64), np.zeros((n, 2), np.int64), *(np.array(["a"] * n),) * 2, np.zeros(n))
+def test_what_is_right_to_the_last_digit_has_a_slope_that_is_a_number() -> None:
+    logits = torch.tensor([[40.0], [-40.0]], requires_grad=True)
+
+    loss_of(logits, torch.tensor([[1.0], [0.0]]), Loss("focal", alpha=0.8, gamma=0.5)).backward()
+
+    assert logits.grad is not None
+    assert bool(torch.isfinite(logits.grad).all())
 
 
-def test_frames_are_normalised_by_mean_and_deviation_of_the_training_runs_and_a_flow_keeps_its_zero() -> None:
+def runs_of(folder: Path, given: NDArray[Any]) -> RunSet:
+    np.save(folder / "a.npy", given)
+    n, names = len(given), np.array(["a"] * len(given))
+    zeros = np.zeros((n, 1), np.int64)
+    return RunSet(ClipFiles([folder / "a.npy"], [n]), zeros, zeros, names, names, names, np.zeros(n))
+
+
+def test_frames_are_normalised_by_mean_and_deviation_of_the_training_runs_and_a_flow_keeps_its_zero(tmp_path: Path) -> None:
     grey = np.array([[[[0, 100]]], [[[200, 100]]], [[[255, 255]]]], np.uint8)
     flow = np.array([[[[1.0, 3.0]]]], np.float16)
 
-    assert levels(runs_of(grey), np.array([0, 1]), read_preset("cmwru")) == pytest.approx((100.0, np.std([0, 100, 200, 100])))
-    assert levels(runs_of(flow), np.array([0]), read_preset("cmwra")) == pytest.approx((0.0, 1.0))
+    found = levels(runs_of(tmp_path, grey), np.array([0, 1]), read_preset("cmwru"))
+    assert found == pytest.approx((100.0, np.std([0, 100, 200, 100])))
+    assert levels(runs_of(tmp_path, flow), np.array([0]), read_preset("cmwra")) == pytest.approx((0.0, 1.0))

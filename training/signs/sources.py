@@ -1,0 +1,158 @@
+"""Where runs of frames come from: simulated clips whose truth is exact, and labelled clips of a manifest."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.cine.clip import DEFAULT_LIMITS, Clip
+from service.cine.decode import open_clip
+from service.manifest import Label, LabelledClip, Manifest
+from training import population, recipe
+from training.code_digest import code_digest
+from training.phantom.simulate import recorded, simulate
+from training.recipe import random_phantom
+from training.signs import population as signs_population
+from training.signs.population import SIGNS as FOUR_SIGNS
+from training.signs.population import b_line_spec, sign_spec
+from training.signs.preset import Preset
+
+
+class Source(Protocol):
+    """A clip and what is known of it."""
+
+    @property
+    def patient(self) -> str: ...
+
+    @property
+    def part(self) -> str:
+        """Where the manifest itself deals its patients: "train", "validation" or "test"; else ""."""
+        ...
+
+    def identity(self) -> str:
+        """Of all that its frames and labels depend on."""
+        ...
+
+    def open(self) -> tuple[Clip, "Truths"]:
+        """Raises: RequestError."""
+        ...
+
+
+class Contradiction(ValueError):
+    """The manifest says two things of one clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truths:
+    """What is known of a clip. One row for all of it, or the frames that show the sign."""
+
+    label: tuple[int, ...]
+    """(K,)"""
+    shown: NDArray[np.bool_] | None = None
+    """(F,) of the frames that were simulated, at `fps`; None: nobody knows in which frames it is."""
+    fps: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """Clip `index` of the simulated ones: a patient of its own."""
+
+    preset: Preset
+    index: int
+    part: str = ""
+
+    @property
+    def patient(self) -> str:
+        return f"phantom-{self.index}"
+
+    def identity(self) -> str:
+        preset, code = self.preset, code_digest("training.phantom", "training.recording")
+        return f"{preset.learns} {preset.signs} {preset.fit.seed} {self.index} {preset.phantom_s} {code} {_choosing()}"
+
+    def open(self) -> tuple[Clip, Truths]:
+        preset, seed, fixed = self.preset, self.preset.fit.seed, {"duration_s": self.preset.phantom_s}
+        number = seed * 100_003 + self.index
+        if preset.learns == "sliding":
+            slides = self.index % 2 == 0
+            return recorded(random_phantom(seed, self.index, slides=slides, **fixed)), Truths((int(not slides),))
+        if preset.learns == "four_signs":
+            sign = FOUR_SIGNS[self.index % len(FOUR_SIGNS)]
+            phantom = simulate(sign_spec(seed, self.index, sign, **fixed), seed=number)
+            return recorded(phantom), Truths(tuple(int(sign == one) for one in preset.signs))
+        spec = b_line_spec(seed, self.index, shown=self.index % 2 == 0, **fixed)
+        phantom = simulate(spec, seed=number)
+        return recorded(phantom), Truths((int(self.index % 2 == 0),), phantom.truth.b_line_frames, spec.fps)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Labelled:
+    """A clip of a manifest."""
+
+    clip: LabelledClip
+    label: tuple[int, ...]
+    sha256: str
+    """Of the file."""
+
+    @property
+    def patient(self) -> str:
+        return self.clip.patient
+
+    @property
+    def part(self) -> str:
+        return self.clip.split
+
+    def identity(self) -> str:
+        return f"{self.sha256} {self.clip.patient} {self.clip.split} {self.label}"
+
+    def open(self) -> tuple[Clip, Truths]:
+        return open_clip(self.clip.file, DEFAULT_LIMITS), Truths(self.label)
+
+
+def simulated(preset: Preset) -> tuple[Simulated, ...]:
+    return tuple(Simulated(preset, index) for index in range(preset.phantoms))
+
+
+def labelled(preset: Preset, manifest: Manifest) -> tuple[Labelled, ...]:
+    """The clips whose labels this preset can learn from: sliding said present or absent; signs stated; of the four signs just one.
+
+    A label of sliding in a region drawn by hand says nothing of the whole frame. In folds, clips that the manifest keeps for "test"
+    are in none: their licence, or their purpose, may forbid to learn from them. A file that is there twice counts once.
+    Raises: Contradiction.
+    """
+    chosen: dict[str, Labelled] = {}
+    for clip in manifest:
+        label = _label_of(preset, clip)
+        if label is None or (preset.folds > 1 and clip.split == "test"):
+            continue
+        one = Labelled(clip, label, digest_of(clip.file))
+        first = chosen.setdefault(one.sha256, one)
+        if first.label != label:
+            raise Contradiction(f"Rows {first.clip.row} and {clip.row} name the same file, and do not say the same of it.")
+    return tuple(chosen.values())
+
+
+def _label_of(preset: Preset, clip: LabelledClip) -> tuple[int, ...] | None:
+    if preset.learns == "sliding":
+        if clip.region:
+            return None
+        return {Label.PRESENT: (0,), Label.ABSENT: (1,)}.get(clip.label)
+    if clip.signs is None:
+        return None
+    label = tuple(int(sign in clip.signs) for sign in preset.signs)
+    return label if len(label) == 1 or sum(label) == 1 else None
+
+
+def digest_of(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+@cache
+def _choosing() -> str:
+    """Of the code that chooses phantoms."""
+    files = (Path(__file__), Path(signs_population.__file__), Path(population.__file__), Path(recipe.__file__))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
