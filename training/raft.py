@@ -64,3 +64,5 @@ def _library() -> Any:
         return import_module("torchvision.models.optical_flow")
     except ImportError:
         raise RaftError('RAFT needs torchvision, which is not installed here: pip install "seashore[raft]".') from None
+    except RuntimeError:  # a torchvision for CUDA beside a torch without finds none of its operators
+        raise RaftError("The torchvision that is installed is of another build than torch: take both from the same index.") from None
