@@ -45,6 +45,15 @@ def signs(
     grid: Annotated[
         str | None, typer.Option(metavar="SETTING", help="Once for each value of a setting of the preset's grid, such as dropout.")
     ] = None,
+    fitted: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="best.ckpt",
+            exists=True,
+            dir_okay=False,
+            help="Fit nothing: judge this network on clips it does not know.",
+        ),
+    ] = None,
     export: Annotated[bool, typer.Option("--export", help=f"Write the first fold's network as {MODEL}, held against torch.")] = False,
     weights: Annotated[
         Path | None,
@@ -80,6 +89,9 @@ def signs(
             raise NothingToRun("--clips says where a manifest's clips lie; the manifest itself must be named too.")
         if manifest is not None and phantoms is not None:
             raise NothingToRun("--phantoms is of simulated clips, and a manifest names real ones.")
+        if fitted is not None:
+            _judge(fitted, manifest, clips, work, device)
+            return
         if grid is not None and export:
             raise NothingToRun("--export writes one network, and a grid has many.")
         asked = read_preset(preset, quick=quick)
@@ -118,35 +130,58 @@ def _check_files(plan: "Preset") -> None:
         raft_flow(Path(plan.raft))
 
 
+def _judge(checkpoint: Path, manifest: Path | None, clips: Path | None, work: Path, device: str | None) -> None:
+    """By a network that was fitted elsewhere, to other clips. Raises: NothingToRun."""
+    from training.signs.fit import load_sign
+    from training.signs.run import judge
+    from training.signs.sources import labelled
+
+    if manifest is None:
+        raise NothingToRun("--fitted judges a network on labelled clips; --manifest must say which.")
+    saved = load_sign(checkpoint).preset
+    plan = replace(saved, folds=1, fit=with_changes(saved.fit, "fit", device=device))
+    told = Told(err.is_terminal)
+    sources = labelled(plan, read_manifest(manifest, clips))
+    if not sources:
+        raise NothingToRun(f"No clip of the manifest says what {plan.name} learns ({plan.learns}).")
+    folder = work / f"{plan.name}-judged"
+    ran = judge(plan, checkpoint, sources, folder, told.count, num_processes=available_cores())
+    _report(ran, folder, simulated=False)
+
+
 def _run(plan: "Preset", manifest: Path | None, clips: Path | None, folder: Path, export: bool) -> None:
-    from service.report.document import write_report
     from training.export import ExportDisagrees
     from training.signs.export import export_sign
     from training.signs.fit import load_sign
-    from training.signs.report import Finished, build_report
     from training.signs.run import best_of
-    from training.trainer import CURVE
 
     ran = _ran(plan, manifest, clips, folder)
-    finished = Finished(
-        preset=plan.name,
-        simulated=manifest is None,
-        answers=ran.answers,
-        settings=plan.to_json(),
-        curves=[fold / CURVE for fold in ran.folds],
-        left_out=ran.left_out,
-        beside=_beside(plan, folder, ran.answers),
-    )
-    for what, number in ran.left_out.items():
-        err.print(f"Left out: {number} {what}", markup=False)
-    page = write_report(build_report(finished), folder)
-    err.print(f"Written: {page}", markup=False)
+    _report(ran, folder, simulated=manifest is None)
     if export:
         fitted = load_sign(best_of(ran))
         try:
             err.print(f"Written: {export_sign(fitted.model, fitted.preset, folder / MODEL)}", markup=False)
         except ExportDisagrees as error:
             raise NotExported(f"The network was not exported. {error}") from None
+
+
+def _report(ran: "Ran", folder: Path, *, simulated: bool) -> None:
+    from service.report.document import write_report
+    from training.signs.report import Finished, build_report
+    from training.trainer import CURVE
+
+    finished = Finished(
+        preset=ran.preset.name,
+        simulated=simulated,
+        answers=ran.answers,
+        settings=ran.preset.to_json(),
+        curves=[fold / CURVE for fold in ran.folds],
+        left_out=ran.left_out,
+        beside=_beside(ran.preset, folder, ran.answers) if ran.folds else {},
+    )
+    for what, number in ran.left_out.items():
+        err.print(f"Left out: {number} {what}", markup=False)
+    err.print(f"Written: {write_report(build_report(finished), folder)}", markup=False)
 
 
 def _run_grid(plan: "Preset", setting: str, manifest: Path | None, clips: Path | None, folder: Path) -> None:

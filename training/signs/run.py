@@ -84,6 +84,16 @@ def run_preset(
     return Ran(preset, clips, joined, tuple(folds))
 
 
+def judge(preset: Preset, checkpoint: Path, sources: Sequence[Source], out: Path, count: Count[ClipRuns], *, num_processes: int = 1) -> Ran:
+    """Nothing is fitted: the network of `checkpoint` answers every run of these clips. Raises: NoRuns."""
+    made = make_runs(preset, sources, out / CLIPS, num_processes=num_processes)
+    clips = tuple(count("clips into runs of frames", made, len(sources)))
+    runs = open_runs(out / CLIPS, clips)
+    answers = _answers(checkpoint, runs, np.arange(len(runs)), 0, preset.fit.device)
+    answers.write(out / ANSWERS)
+    return Ran(preset, clips, answers, ())
+
+
 def deal(preset: Preset, runs: RunSet) -> list[Mapping[str, Indices]]:
     """Each fold's train, validation and test part, by patient, every class spread evenly: the next fold's test part validates.
 

@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from tests.fakes import media
+from tests.training.signs.bars import Bar, small_preset
+from training.signs.answers import SignAnswers
 from training.signs.preset import preset_names
+from training.signs.run import best_of, run_preset
 from training.signs_cli import signs
 
 
@@ -59,6 +64,7 @@ def test_a_manifest_that_says_nothing_of_the_sign_is_told(tmp_path: Path) -> Non
         (["cmwru", "--manifest", "clips.csv", "--phantoms", "6"], "--phantoms is of simulated clips, and a manifest names real ones."),
         (["cmwru", "--grid", "dropout", "--export"], "--export writes one network, and a grid has many."),
         (["four-signs", "--grid", "dropout"], "A grid compares models of one sign; four-signs tells 4 apart."),
+        (["cmwru", "--fitted", __file__], "--fitted judges a network on labelled clips; --manifest must say which."),
         (["cmwru", "--flow-step", "0"], "Invalid value for '--flow-step'"),
         (["cmwra", "--frames", "1"], "A flow over 1 frames does not fit a run of 1."),
         (["cmwru", "--weights", __file__], "Weights to begin from are of a resnet; this network is cmwru."),
@@ -73,6 +79,31 @@ def test_what_cannot_be_run_is_refused_before_any_clip_is_made(arguments: list[s
     assert result.exit_code != 0
     assert words in sentence(result).replace("│ ", "").replace(" │", "")
     assert not (tmp_path / "work").exists()
+
+
+def test_a_fitted_network_is_judged_on_clips_of_a_manifest_and_nothing_is_fitted(tmp_path: Path) -> None:
+    preset = small_preset(epochs=4)
+    ran = run_preset(preset, [Bar(number) for number in range(12)], tmp_path / "fitted", lambda _, pieces, __: pieces, progress=False)
+    rows = ["file,patient,label,signs"]
+    for number in (20, 21, 22, 23):
+        frames = np.stack(list(Bar(number).open()[0].frames()))
+        (tmp_path / f"{number}.mp4").write_bytes(media.mp4(frames))
+        rows.append(f"{number}.mp4,P{number},unknown,{'b_lines' if Bar(number).is_shown else 'none'}")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+
+    result = ask("blines-c2d-lstm-a", "--fitted", best_of(ran), "--manifest", tmp_path / "clips.csv", "--work", tmp_path / "work")
+
+    assert result.exit_code == 0, result.stderr
+    folder = tmp_path / "work" / f"{preset.name}-judged"
+    answers = SignAnswers.read(folder / "answers.npz").by_clip()
+    assert sorted(zip(answers.patient.tolist(), answers.label[:, 0].tolist(), strict=True)) == [
+        ("P20", 1),
+        ("P21", 0),
+        ("P22", 1),
+        ("P23", 0),
+    ]
+    assert "simulated" not in (folder / "report.md").read_text(encoding="utf-8")
+    assert not list(folder.glob("fold-*"))
 
 
 @pytest.mark.slow
