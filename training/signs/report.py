@@ -69,7 +69,6 @@ def said_to_be_simulated(blocks: Sequence[Block]) -> tuple[Block, ...]:
 def _blocks(finished: Finished) -> Iterator[Block]:
     answers, pooled = finished.answers, finished.answers.by_clip()
     yield Paragraph(_summary(finished, len(pooled)))
-    yield settings_table(finished.settings)
     yield data_table(answers)
     if finished.left_out:
         rows = [(what, str(number)) for what, number in finished.left_out.items()]
@@ -89,6 +88,8 @@ def _blocks(finished: Finished) -> Iterator[Block]:
     yield from _learning(finished.curves)
     yield Heading("Called wrong with the most confidence")
     yield from mistakes_table(pooled)
+    yield Heading("How it was fitted")
+    yield settings_table(finished.settings)
 
 
 def _summary(finished: Finished, num_clips: int) -> str:
