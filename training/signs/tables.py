@@ -131,6 +131,9 @@ def _our_rows(one: OneOfSigns) -> Iterator[tuple[str, ...]]:
 
 
 def _their_rows(preset: str, signs: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """None of a preset that nothing is published of."""
+    if published(preset, confusion.FIGURES[0], confusion.MACRO) is None:
+        return
     for sign in signs:
         yield f"published: {sign_title(sign)}", *(published_text(preset, name, sign) for name in confusion.FIGURES)
     total = [published_text(preset, name, confusion.MACRO) for name in confusion.FIGURES]

@@ -153,6 +153,14 @@ def test_four_signs_stand_in_the_published_table_with_both_totals_and_both_readi
     assert row_of(four, "published: total, the other reading")[1:] == ("0.907*", "0.9685", "0.907", "0.905*", "0.9099*", "0.8737")
 
 
+def test_of_a_preset_of_ones_own_no_published_figure_is_shown(finished: Finished) -> None:
+    answers = frame_answers("AA AB BB EE CC")
+
+    for preset, is_shown in (("four-signs", True), ("mine", False)):
+        shown = tables(build_report(replace(finished, preset=preset, answers=answers, curves=())))
+        assert any(row[0].startswith("published: ") for table in shown for row in table.rows) == is_shown
+
+
 def test_the_confusion_matrix_is_drawn_and_said_in_words(four: Document) -> None:
     drawn = [block for block in four.blocks if isinstance(block, Figure) and block.caption.startswith("Which sign was taken for which")]
 
