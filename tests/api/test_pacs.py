@@ -1,5 +1,6 @@
 """The hospital's side over HTTP: clips fetched from a real archive, the queues of a ledger with a story, retries, metrics."""
 
+import errno
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -114,6 +115,38 @@ def test_a_ledger_that_is_away_is_told_of_clips_that_were_here_before(
 
     assert problem(answer) == (503, "ledger_unavailable")
     assert answer.json()["detail"] == "The list of jobs cannot be written or read just now."
+
+
+def test_where_this_machine_has_no_room_the_archive_is_not_blamed(orthanc: Orthanc, tmp_path: Path) -> None:
+    orthanc.upload(clip(1))
+    with pacs(tmp_path, archive=by_web(orthanc), receive={"min_free_bytes": 2**60}) as client:
+        answer = analyse(client, study=STUDY)
+
+    assert problem(answer) == (507, "no_room")
+    assert "are free on the disk of the service, and it takes no clip with less than" in answer.json()["detail"]
+
+
+def test_of_a_study_for_half_of_which_there_is_room_one_half_is_read(
+    orthanc: Orthanc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+
+    def until_full(*arguments: Any, **more: Any) -> Path:
+        fetched.append("")
+        if len(fetched) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return fetch_by_web(*arguments, **more)
+
+    fetch_by_web = pull.fetch_by_web
+    monkeypatch.setattr(pull, "fetch_by_web", until_full)
+    for number in (1, 2, 3):
+        orthanc.upload(clip(number))
+    with pacs(tmp_path, archive=by_web(orthanc)) as client:
+        answer = analyse(client, study=STUDY)
+
+    assert answer.status_code == 202
+    assert (len(answer.json()["jobs"]), len(fetched)) == (1, 2)
+    assert answer.json()["problems"] == ["The disk of the service is full. Nothing was kept of this; please try again later."]
 
 
 def test_a_listener_that_turns_the_archive_away_is_found_out(orthanc: Orthanc, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 Nothing is promised before it is done: who asked gets the jobs that are recorded by then, and a sentence for each clip that is not.
 """
 
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from service.disk import needing_room
-from service.errors import ArchiveFailed, NoArchive, NoSuchClips, Overloaded
+from service.disk import check_room, needing_room
+from service.errors import ArchiveFailed, NoArchive, NoRoom, NoSuchClips, Overloaded
 from service.pacs.incoming.identity import read_identity, received_of
 from service.pacs.incoming.inbox import StoreRefused, hand_over
 from service.pacs.incoming.intake import Intake
@@ -86,7 +85,13 @@ class Puller:
         with needing_room(), TemporaryDirectory(prefix="fetched-", dir=self._inbox.folder) as folder:
             for instance in found:
                 try:
-                    jobs.append(self._fetch(web, instance, Path(folder)))
+                    with needing_room():
+                        jobs.append(self._fetch(web, instance, Path(folder)))
+                except NoRoom as full:  # our disk, not the archive: the rest of the study has no room either
+                    if not jobs:
+                        raise
+                    problems.append(str(full))
+                    break
                 except NodeFailed as failure:
                     problems.append(f"{failure} {failure.advice}")
                 except (StoreRefused, OSError) as error:
@@ -94,10 +99,9 @@ class Puller:
         return Pulled(tuple(jobs), tuple(problems))
 
     def _fetch(self, web: Web, instance: RemoteInstance, folder: Path) -> str:
-        """Its job. Raises: NodeFailed, StoreRefused, OSError."""
+        """Its job. Raises: NodeFailed, StoreRefused, NoRoom, OSError."""
         receive = self._site.receive
-        if shutil.disk_usage(folder).free < receive.min_free_bytes:
-            raise OSError
+        check_room(folder, min_free_bytes=receive.min_free_bytes)
         path = fetch_by_web(web, instance, folder, timeout_s=TIMEOUT_S, max_bytes=receive.max_instance_bytes)
         received = received_of(path, read_identity(path), calling_ae_title="", size_bytes=path.stat().st_size)
         hand_over(self._inbox, received)
