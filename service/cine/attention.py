@@ -2,7 +2,7 @@
 
 share of the attention     .   :   |   |   :   .
 even share, 1/T          ------------------------
-attended                           ^   ^              one span, (2, 4)
+attended                           ^   ^
 """
 
 from typing import Any
@@ -24,9 +24,3 @@ def attended(attention: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
 def representative_frame(attention: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
     """The frame of greatest attention, the first of equals: (..., T) -> (...)."""
     return np.asarray(attention.argmax(axis=-1), np.int64)
-
-
-def spans(frames: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Frames (T,) that follow one another, as (first, past the last)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], frames, [False]])))
-    return [(int(first), int(past)) for first, past in edges.reshape(-1, 2)]

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from service.cine.attention import attended, representative_frame, spans
+from service.cine.attention import attended, representative_frame
 
 
 def test_frames_with_their_even_share_or_more_are_attended() -> None:
@@ -30,13 +29,3 @@ def test_an_attention_shared_by_some_frames_points_at_just_those(num_shown: int)
 
 def test_the_representative_frame_has_the_greatest_attention_and_is_the_first_of_equals() -> None:
     assert representative_frame(np.array([[0.1, 0.7, 0.2], [0.2, 0.4, 0.4]])).tolist() == [1, 1]
-
-
-@pytest.mark.parametrize(
-    ("frames", "expected"),
-    [([0, 0, 0], []), ([1, 1, 1], [(0, 3)]), ([0, 1, 1, 0, 1], [(1, 3), (4, 5)]), ([1, 0, 1], [(0, 1), (2, 3)])],
-)
-def test_spans_are_frames_that_follow_one_another(frames: list[int], expected: list[tuple[int, int]]) -> None:
-    given: NDArray[np.bool_] = np.array(frames, np.bool_)
-
-    assert spans(given) == expected
