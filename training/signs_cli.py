@@ -133,7 +133,7 @@ def _check_files(plan: "Preset") -> None:
 def _judge(checkpoint: Path, manifest: Path | None, clips: Path | None, work: Path, device: str | None) -> None:
     """By a network that was fitted elsewhere, to other clips. Raises: NothingToRun."""
     from training.signs.fit import load_sign
-    from training.signs.run import judge
+    from training.signs.run import CLIPS, judge
     from training.signs.sources import labelled
 
     if manifest is None:
@@ -145,7 +145,7 @@ def _judge(checkpoint: Path, manifest: Path | None, clips: Path | None, work: Pa
     if not sources:
         raise NothingToRun(f"No clip of the manifest says what {plan.name} learns ({plan.learns}).")
     folder = work / f"{plan.name}-judged"
-    ran = judge(plan, checkpoint, sources, folder, told.count, num_processes=available_cores())
+    ran = judge(plan, checkpoint, sources, folder, work / CLIPS, told.count, num_processes=available_cores())
     _report(ran, folder, simulated=False)
 
 
@@ -155,7 +155,7 @@ def _run(plan: "Preset", manifest: Path | None, clips: Path | None, folder: Path
     from training.signs.fit import load_sign
     from training.signs.run import best_of
 
-    ran = _ran(plan, manifest, clips, folder)
+    ran = _ran(plan, manifest, clips, folder, folder.parent)
     _report(ran, folder, simulated=manifest is None)
     if export:
         fitted = load_sign(best_of(ran))
@@ -196,7 +196,9 @@ def _run_grid(plan: "Preset", setting: str, manifest: Path | None, clips: Path |
     ran = []
     for value in values:
         err.print(f"{setting} {value:g}", markup=False)
-        ran.append((float(value), _ran(plan.with_value(setting, value), manifest, clips, folder, f"{setting}-{value:g}").answers))
+        ran.append(
+            (float(value), _ran(plan.with_value(setting, value), manifest, clips, folder / f"{setting}-{value:g}", folder.parent).answers)
+        )
     table = {"dropout": "Table II", "gradient_clip": "Table III"}.get(setting, "The grid")
     page = write_report(build_grid_report(Grid(plan.name, setting, table, manifest is None, ran)), folder / f"grid-{setting}")
     err.print(f"Written: {page}", markup=False)
@@ -230,12 +232,12 @@ def _runs_of(answers: "SignAnswers") -> set[tuple[str, float]]:
     return set(zip(answers.clip.tolist(), answers.start_s.tolist(), strict=True))
 
 
-def _ran(plan: "Preset", manifest: Path | None, clips: Path | None, folder: Path, fits: str = "") -> "Ran":
-    from training.signs.run import run_preset
+def _ran(plan: "Preset", manifest: Path | None, clips: Path | None, folder: Path, work: Path) -> "Ran":
+    from training.signs.run import CLIPS, run_preset
     from training.signs.sources import labelled, simulated
 
     told = Told(err.is_terminal)
     sources = simulated(plan) if manifest is None else labelled(plan, read_manifest(manifest, clips))
     if not sources:
         raise NothingToRun(f"No clip of the manifest says what {plan.name} learns ({plan.learns}).")
-    return run_preset(plan, sources, folder, told.count, fits=fits, num_processes=available_cores(), progress=told.has_bar)
+    return run_preset(plan, sources, folder, work / CLIPS, told.count, num_processes=available_cores(), progress=told.has_bar)

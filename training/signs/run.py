@@ -1,7 +1,7 @@
 """Runs a preset, whole: clips into runs, each fold fitted and judged on patients it has not seen. What is fitted is not fitted again.
 
-out/  clips/               runs of each clip (training.signs.runs)
-      fold-0/ fold-1/ ...  a fit each (training.trainer)
+clips/                     runs of each clip (training.signs.runs), for all presets that are given the same
+out/  fold-0/ fold-1/ ...  a fit each (training.trainer)
       answers.npz          what was said of all held-out runs
 """
 
@@ -56,42 +56,52 @@ def run_preset(
     preset: Preset,
     sources: Sequence[Source],
     out: Path,
+    clips: Path,
     count: Count[ClipRuns],
     *,
-    fits: str = "",
     num_processes: int = 1,
     progress: bool,
 ) -> Ran:
-    """`fits`: a folder of `out` for the fits and answers, where one set of clips is fitted to more than once.
-
-    Raises: SplitError, FitError, NoRuns.
-    """
+    """`clips`: where runs are kept. Raises: SplitError, FitError, NoRuns."""
     with torch.device("meta"):
         build_network(preset)  # what cannot be built is told now, not once all clips are made
-    made = make_runs(preset, sources, out / CLIPS, num_processes=num_processes)
-    clips = tuple(count("clips into runs of frames", made, len(sources)))
-    runs = open_runs(out / CLIPS, clips)
+    made, runs = _made(preset, sources, clips, count, num_processes)
     dealt = deal(preset, runs)
     for parts in dealt:
         check_classes(runs, parts)
     folds, answers = [], []
     for number, parts in enumerate(dealt):
-        folds.append(out / fits / f"fold-{number}")
+        folds.append(out / f"fold-{number}")
         checkpoint = fit_sign(preset, runs, parts, folds[-1], progress=progress)
         answers.append(_answers(checkpoint, runs, parts["test"], number, preset.fit.device))
     joined = _joined(answers)
-    joined.write(out / fits / ANSWERS)
-    return Ran(preset, clips, joined, tuple(folds))
+    joined.write(out / ANSWERS)
+    return Ran(preset, made, joined, tuple(folds))
 
 
-def judge(preset: Preset, checkpoint: Path, sources: Sequence[Source], out: Path, count: Count[ClipRuns], *, num_processes: int = 1) -> Ran:
+def judge(
+    preset: Preset,
+    checkpoint: Path,
+    sources: Sequence[Source],
+    out: Path,
+    clips: Path,
+    count: Count[ClipRuns],
+    *,
+    num_processes: int = 1,
+) -> Ran:
     """Nothing is fitted: the network of `checkpoint` answers every run of these clips. Raises: NoRuns."""
-    made = make_runs(preset, sources, out / CLIPS, num_processes=num_processes)
-    clips = tuple(count("clips into runs of frames", made, len(sources)))
-    runs = open_runs(out / CLIPS, clips)
+    made, runs = _made(preset, sources, clips, count, num_processes)
     answers = _answers(checkpoint, runs, np.arange(len(runs)), 0, preset.fit.device)
+    out.mkdir(parents=True, exist_ok=True)
     answers.write(out / ANSWERS)
-    return Ran(preset, clips, answers, ())
+    return Ran(preset, made, answers, ())
+
+
+def _made(
+    preset: Preset, sources: Sequence[Source], clips: Path, count: Count[ClipRuns], num_processes: int
+) -> tuple[tuple[ClipRuns, ...], RunSet]:
+    made = tuple(count("clips into runs of frames", make_runs(preset, sources, clips, num_processes=num_processes), len(sources)))
+    return made, open_runs(clips, made)
 
 
 def deal(preset: Preset, runs: RunSet) -> list[Mapping[str, Indices]]:
