@@ -90,7 +90,7 @@ def signs(
         if manifest is not None and phantoms is not None:
             raise NothingToRun("--phantoms is of simulated clips, and a manifest names real ones.")
         if fitted is not None:
-            _judge(fitted, manifest, clips, work, device)
+            _judge(fitted, read_preset(preset), manifest, clips, work, device)
             return
         if grid is not None and export:
             raise NothingToRun("--export writes one network, and a grid has many.")
@@ -130,7 +130,7 @@ def _check_files(plan: "Preset") -> None:
         raft_flow(Path(plan.raft))
 
 
-def _judge(checkpoint: Path, manifest: Path | None, clips: Path | None, work: Path, device: str | None) -> None:
+def _judge(checkpoint: Path, asked: "Preset", manifest: Path | None, clips: Path | None, work: Path, device: str | None) -> None:
     """By a network that was fitted elsewhere, to other clips. Raises: NothingToRun."""
     from training.signs.fit import load_sign
     from training.signs.run import CLIPS, judge
@@ -139,6 +139,8 @@ def _judge(checkpoint: Path, manifest: Path | None, clips: Path | None, work: Pa
     if manifest is None:
         raise NothingToRun("--fitted judges a network on labelled clips; --manifest must say which.")
     saved = load_sign(checkpoint).preset
+    if saved.learns != asked.learns:
+        raise NothingToRun(f"This network learnt {saved.learns}, and {asked.name} learns {asked.learns}.")
     plan = replace(saved, folds=1, fit=with_changes(saved.fit, "fit", device=device))
     told = Told(err.is_terminal)
     sources = labelled(plan, read_manifest(manifest, clips))

@@ -17,7 +17,7 @@ from training.experiment import read_experiment
 
 QUICK = Path(__file__).parents[2] / "training" / "experiments" / "quick.toml"
 STEPS = ("examples", "fit", "calibrate", "evaluate", "export", "all", "pleura")
-ASIDE = ("reexport", "curves", "grid", "trials", "data")
+ASIDE = ("reexport", "curves", "grid", "signs", "trials", "data")
 """Commands that leave nothing for a next step."""
 WHOLE = get_command(app)
 assert isinstance(WHOLE, TyperGroup)

@@ -18,6 +18,8 @@ from training.export import export
 from training.models import build
 from training.restore import RestoreError, net_of, restore
 
+pytestmark = pytest.mark.slow
+
 # Patches of a quarter of the length and a third of the side: the same net, exported and checked in a second.
 SMALL = replace(SPEC, window_frames=16, patch_px=12)
 

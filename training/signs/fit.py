@@ -61,11 +61,14 @@ def fit_sign(preset: Preset, runs: RunSet, parts: Mapping[str, Indices], out: Pa
 
 
 def load_sign(checkpoint: Path) -> FittedSign:
-    """The network of a checkpoint that `fit_sign` wrote. Runs nothing that the file brings along."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    preset = from_table(Preset, _plain(saved["preset"]), "")
-    model = build_network(preset)
-    model.load_state_dict({name.removeprefix("model."): value for name, value in saved["state_dict"].items()})
+    """The network of a checkpoint that `fit_sign` wrote. Runs nothing that the file brings along. Raises: FitError."""
+    try:
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        preset = from_table(Preset, _plain(saved["preset"]), "")
+        model = build_network(preset)
+        model.load_state_dict({name.removeprefix("model."): value for name, value in saved["state_dict"].items()})
+    except Exception:  # torch raises whatever its unpickler meets, and another version's preset may say what nobody reads any more
+        raise FitError("This file is no network that `seashore train signs` has fitted, or another version has.") from None
     return FittedSign(model.eval(), preset, int(saved["epoch"]))
 
 

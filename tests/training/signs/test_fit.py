@@ -58,6 +58,15 @@ def test_the_checkpoint_says_its_preset_and_the_curve_has_a_row_an_epoch(fitted:
     assert [row["epoch"] for row in read_curve(fitted / CURVE)] == ["0", "1", "2", "3", "4", "5"]
 
 
+def test_a_file_that_is_no_fitted_network_is_told(tmp_path: Path) -> None:
+    (tmp_path / "text.ckpt").write_text("no network")
+    torch.save({"preset": {"name": "x"}, "state_dict": {}}, tmp_path / "other.ckpt")
+
+    for name in ("text.ckpt", "other.ckpt"):
+        with pytest.raises(FitError, match=r"^This file is no network that `seashore train signs` has fitted, or another version has\.$"):
+            load_sign(tmp_path / name)
+
+
 def test_a_finished_fit_is_not_done_again(fitted: Path, runs: RunSet, parts: Mapping[str, Indices]) -> None:
     before = (fitted / BEST).stat().st_mtime_ns
 

@@ -49,9 +49,7 @@ def test_a_grid_changes_one_setting() -> None:
     assert preset.with_value("dropout", 0.4).network.dropout == 0.4
     assert preset.with_value("gradient_clip", 0.1).fit.gradient_clip == 0.1
     assert preset.with_value("gamma", 2.0).loss.gamma == 2.0
-    with pytest.raises(
-        ExperimentError, match=r"^width is not a setting that a grid changes; there are dropout, gradient_clip and gamma\.$"
-    ):
+    with pytest.raises(ExperimentError, match=r"^width is not a setting that a grid changes; there are dropout, gradient_clip, gamma\.$"):
         preset.with_value("width", 2.0)
 
 

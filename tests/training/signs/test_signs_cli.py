@@ -97,6 +97,8 @@ def test_a_fitted_network_is_judged_on_clips_of_a_manifest_and_nothing_is_fitted
 
     assert result.exit_code == 0, result.stderr
     folder = tmp_path / "work" / f"{preset.name}-judged"
+    other = ask("cmwru", "--fitted", best_of(ran), "--manifest", tmp_path / "clips.csv", "--work", tmp_path / "work")
+    assert (other.exit_code, sentence(other)) == (1, "This network learnt b_lines, and cmwru learns sliding.")
     answers = SignAnswers.read(folder / "answers.npz").by_clip()
     assert sorted(zip(answers.patient.tolist(), answers.label[:, 0].tolist(), strict=True)) == [
         ("P20", 1),
