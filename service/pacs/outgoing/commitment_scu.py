@@ -12,7 +12,7 @@ from pydicom.uid import generate_uid
 from pynetdicom import build_context, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance  # type: ignore[attr-defined]
 
-from service.pacs.outgoing.dimse import Line, associate, name_of
+from service.pacs.outgoing.dimse import Handlers, Line, associate, name_of
 from service.pacs.outgoing.outcome import NodeFailed, Refused, Unreachable
 from service.pacs.outgoing.statuses import PROCESSING_FAILURE, SUCCESS, judge
 from service.pacs.site import Node
@@ -42,6 +42,9 @@ class CommitmentReport:
         return not self.failed
 
 
+ANSWERED_WITHIN_S = 2.0
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """The archive took the request; its report will come to the listener."""
@@ -59,18 +62,24 @@ def request_commitment(
 ) -> CommitmentReport | Pending | Refused | Unreachable:
     """Ask, and wait `wait_s` for a report on the same association; most archives open another one."""
     reports: list[CommitmentReport] = []
-    has_come = Event()
+    has_come, is_answered = Event(), Event()
 
     def take(report: CommitmentReport) -> None:
         reports.append(report)
         has_come.set()
 
+    def sent(_: evt.Event) -> None:
+        if reports:  # what is sent from then on is our answer to it
+            is_answered.set()
+
     contexts = [build_context(StorageCommitmentPushModel)]
-    handlers = [(evt.EVT_N_EVENT_REPORT, event_report_handler(take))]
+    handlers: Handlers = [(evt.EVT_N_EVENT_REPORT, event_report_handler(take)), (evt.EVT_PDU_SENT, sent)]
     try:
         with associate(node, contexts, ae_title=ae_title, timeout_s=timeout_s, handlers=handlers) as line:
             _ask(line, references, transaction_uid)
-            has_come.wait(wait_s)
+            if has_come.wait(wait_s):
+                # Released before it is on the wire, the association would end under the answer, and the archive never have it.
+                is_answered.wait(ANSWERED_WITHIN_S)
     except NodeFailed as failure:
         return failure.outcome()
     return next((report for report in reports if report.transaction_uid == transaction_uid), Pending(transaction_uid))
