@@ -144,7 +144,8 @@ def read_examples(*folders: Path) -> ExampleSet:
     for spec in specs[1:]:
         _check_same_spec(specs[0], spec)
     origins = [origin for number, folder in enumerate(folders) for origin in _read_table(folder, f"{number}/" if len(folders) > 1 else "")]
-    shards = Shards(tuple(shard for folder in folders for shard in _open_shards(folder, specs[0])))
+    maps = tuple(shard for folder in folders for shard in _open_shards(folder, specs[0]))
+    shards = Shards(maps, tuple(map(len, maps)))
     if not origins or len(shards) != len(origins):
         raise ExamplesError(f"There are {len(origins)} examples in the table and {len(shards)} patches; one each is needed.")
     _check_twins(origins)

@@ -12,7 +12,7 @@ A fit that was stopped goes on from its last whole epoch, as if it had not been 
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from training.experiment import FitSettings
 from training.models import build
 from training.splits import check_no_patient_twice, split_by_patient
 from training.task import SlidingTask
-from training.trainer import BEST, CURVE, RECORD, FitError, begin, settled, train
+from training.trainer import BEST, CURVE, RECORD, FitError, begin, defaults_of, settled, train
 
 __all__ = [
     "BEST",
@@ -82,7 +82,7 @@ def fit(
     if not (out / RECORD).exists():
         out.mkdir(parents=True, exist_ok=True)
         np.save(out / VALIDATION, parts["validation"])
-    if begin(out, record, _MAY_CHANGE, _BEFORE):
+    if begin(out, record, _MAY_CHANGE, defaults_of(FitSettings)):
         return out / BEST
     with settled(settings):
         task = SlidingTask(settings, examples, parts)
@@ -153,5 +153,3 @@ def _record(
 
 _MAY_CHANGE = ("device", "num_threads", "num_workers")
 """Where and how fast, not what."""
-_BEFORE = {column.name: column.default for column in fields(FitSettings) if column.default is not MISSING}
-"""A fit begun before a setting existed was fitted with what is its default now."""

@@ -3,7 +3,6 @@
 torchvision is not installed with this project (`pip install "seashore[raft]"`), and no weights are fetched: a checkpoint is named.
 """
 
-from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from service.cine.flow import Flow, FlowField
+from training.weight_file import Refusal, read_weights
 
 _LARGE = "update_block.motion_encoder.convcorr2.0.weight"
 """A weight that the large net has and the small one has not."""
@@ -23,9 +23,17 @@ class RaftError(ValueError):
     """RAFT cannot be had here, or not from this file."""
 
 
+_REFUSAL = Refusal(
+    RaftError,
+    unreadable="The RAFT checkpoint cannot be read: there is no such file, or it may not be read.",
+    foreign="The RAFT checkpoint is not a file of weights that torch has written.",
+    nameless="The RAFT checkpoint holds no weights by name.",
+)
+
+
 def raft_flow(checkpoint: Path) -> FlowField:
     """The flow by the large or the small net, whichever the checkpoint is of. Raises: RaftError."""
-    state = _read(checkpoint)
+    state = read_weights(checkpoint, _REFUSAL)
     nets = _library()
     net = nets.raft_large() if _LARGE in state else nets.raft_small()
     try:
@@ -45,18 +53,6 @@ def raft_flow(checkpoint: Path) -> FlowField:
 def _given(grey: NDArray[np.uint8]) -> Tensor:
     """As torchvision's own transform: three channels in -1..1."""
     return (torch.from_numpy(grey).float() / 127.5 - 1).expand(1, 3, *grey.shape)
-
-
-def _read(checkpoint: Path) -> Mapping[str, Tensor]:
-    try:
-        state: Mapping[str, Tensor] = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except OSError:
-        raise RaftError("The RAFT checkpoint cannot be read: there is no such file, or it may not be read.") from None
-    except Exception:  # torch raises whatever its unpickler meets
-        raise RaftError("The RAFT checkpoint is not a file of weights that torch has written.") from None
-    if not isinstance(state, Mapping):
-        raise RaftError("The RAFT checkpoint holds no weights by name.")
-    return state
 
 
 def _library() -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,6 +11,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+_OPEN_FILES = 256
 
 
 class ShardWriter:
@@ -52,25 +55,45 @@ class ShardWriter:
         npy.write_array_header_1_0(self._shard, {"descr": self._dtype, "fortran_order": False, "shape": (num, *self._shape)})
 
 
+class MappedFiles(Sequence[Array]):
+    """Files of arrays, mapped when they are asked for; of those only a few are open at a time, for a process may not have many."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._map = lru_cache(_OPEN_FILES)(map_file)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, number: Any) -> Any:
+        return self._map(self._paths[number])
+
+
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Shards:
     """Memory maps (n, *shape), one after the other."""
 
-    maps: tuple[Array, ...]
+    maps: Sequence[Array]
+    counts: tuple[int, ...]
+    """How many arrays each has."""
 
     def __len__(self) -> int:
-        return sum(map(len, self.maps))
+        return sum(self.counts)
 
     def take(self, indices: NDArray[np.intp]) -> Array:
         """The arrays at `indices`, in that order, (n, *shape); there is at least one map."""
         out = np.empty((len(indices), *self.maps[0].shape[1:]), self.maps[0].dtype)
-        ends = np.cumsum([len(shard) for shard in self.maps])
+        ends = np.cumsum(self.counts)
         holders = np.searchsorted(ends, indices, side="right")
         for place, (holder, index) in enumerate(zip(holders, indices, strict=True)):
             out[place] = self.maps[holder][index - ends[holder]]  # negative: counted from the shard's end
         return out
 
 
+def map_file(path: Path) -> Array:
+    return np.asanyarray(np.load(path, mmap_mode="r"))
+
+
 def map_shards(folder: Path) -> Sequence[Array]:
     """The files of a folder in order, not yet looked into."""
-    return [np.load(path, mmap_mode="r") for path in sorted(folder.glob("patches-*.npy"))]
+    return [map_file(path) for path in sorted(folder.glob("patches-*.npy"))]

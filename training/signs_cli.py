@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from training.signs.answers import SignAnswers
     from training.signs.preset import Preset
     from training.signs.run import Ran
+    from training.signs.sources import Source
 
 WORK = Path("runs/signs")
 MODEL = "model.onnx"
@@ -134,7 +135,6 @@ def _judge(checkpoint: Path, asked: "Preset", manifest: Path | None, clips: Path
     """By a network that was fitted elsewhere, to other clips. Raises: NothingToRun."""
     from training.signs.fit import load_sign
     from training.signs.run import CLIPS, judge
-    from training.signs.sources import labelled
 
     if manifest is None:
         raise NothingToRun("--fitted judges a network on labelled clips; --manifest must say which.")
@@ -143,9 +143,7 @@ def _judge(checkpoint: Path, asked: "Preset", manifest: Path | None, clips: Path
         raise NothingToRun(f"This network learnt {saved.learns}, and {asked.name} learns {asked.learns}.")
     plan = replace(saved, folds=1, fit=with_changes(saved.fit, "fit", device=device))
     told = Told(err.is_terminal)
-    sources = labelled(plan, read_manifest(manifest, clips))
-    if not sources:
-        raise NothingToRun(f"No clip of the manifest says what {plan.name} learns ({plan.learns}).")
+    sources = _labelled(plan, manifest, clips)
     folder = work / f"{plan.name}-judged"
     ran = judge(plan, checkpoint, sources, folder, work / CLIPS, told.count, num_processes=available_cores())
     _report(ran, folder, simulated=False)
@@ -213,10 +211,11 @@ def _beside(plan: "Preset", folder: Path, answers: "SignAnswers") -> dict[str, "
     from training.signs.run import ANSWERS
 
     form = folder.name.removeprefix(plan.name)
+    settings = _settings_of(folder)
     beside: dict[str, SignAnswers] = {}
     for name in preset_names():
         other = folder.with_name(f"{name}{form}")
-        if name != plan.name and (other / ANSWERS).exists() and _settings_of(other) == _settings_of(folder):
+        if name != plan.name and (other / ANSWERS).exists() and _settings_of(other) == settings:
             said = SignAnswers.read(other / ANSWERS)
             beside |= {name: said} if _runs_of(said) == _runs_of(answers) else {}
     return beside
@@ -236,10 +235,18 @@ def _runs_of(answers: "SignAnswers") -> set[tuple[str, float]]:
 
 def _ran(plan: "Preset", manifest: Path | None, clips: Path | None, folder: Path, work: Path) -> "Ran":
     from training.signs.run import CLIPS, run_preset
-    from training.signs.sources import labelled, simulated
+    from training.signs.sources import simulated
 
     told = Told(err.is_terminal)
-    sources = simulated(plan) if manifest is None else labelled(plan, read_manifest(manifest, clips))
+    sources: Sequence[Source] = simulated(plan) if manifest is None else _labelled(plan, manifest, clips)
+    return run_preset(plan, sources, folder, work / CLIPS, told.count, num_processes=available_cores(), progress=told.has_bar)
+
+
+def _labelled(plan: "Preset", manifest: Path, clips: Path | None) -> Sequence["Source"]:
+    """Raises: NothingToRun, ManifestError, Contradiction."""
+    from training.signs.sources import labelled
+
+    sources = labelled(plan, read_manifest(manifest, clips))
     if not sources:
         raise NothingToRun(f"No clip of the manifest says what {plan.name} learns ({plan.learns}).")
-    return run_preset(plan, sources, folder, work / CLIPS, told.count, num_processes=available_cores(), progress=told.has_bar)
+    return sources

@@ -69,15 +69,17 @@ def fold_clips(manifest: Manifest, *, num_folds: int, seed: int) -> list[dict[st
     patients = [clip.patient for clip in clips]
     folds = folds_by_patient(patients, num_folds=num_folds, seed=seed, strata=[_stratum(clip) for clip in clips])
     tests = [fold.test for fold in folds]
-    return [_parts_of_fold(clips, tests, k) for k in range(num_folds)]
+    dealt = (parts_of_fold(patients, tests, k) for k in range(num_folds))
+    return [{name: tuple(clips[i] for i in part) for name, part in parts.items()} for parts in dealt]
 
 
-def _parts_of_fold(clips: Sequence[LabelledClip], tests: Sequence[Indices], k: int) -> dict[str, tuple[LabelledClip, ...]]:
+def parts_of_fold(patients: Sequence[str], tests: Sequence[Indices], k: int) -> dict[str, Indices]:
+    """Fold k of those whose test parts are `tests`: it is judged on its own, the next one's validates, and the rest trains."""
     validation = tests[(k + 1) % len(tests)]
-    train = np.setdiff1d(np.arange(len(clips)), np.concatenate([tests[k], validation]))
+    train = np.setdiff1d(np.arange(len(patients)), np.concatenate([tests[k], validation]))
     parts = {"train": train, "validation": validation, "test": tests[k]}
-    check_no_patient_twice([clip.patient for clip in clips], parts)
-    return {name: tuple(clips[i] for i in part) for name, part in parts.items()}
+    check_no_patient_twice(patients, parts)
+    return parts
 
 
 def _stratum(clip: LabelledClip) -> str:

@@ -12,6 +12,7 @@ import signal
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -91,6 +92,11 @@ def begin(out: Path, record: Mapping[str, Any], may_change: Iterable[str], as_be
     if differ:
         raise FitError(f"This folder holds another fit: {'; '.join(differ)}. Remove it or name another folder.")
     return bool(begun["finished"])
+
+
+def defaults_of(kind: type, under: str = "") -> dict[str, Any]:
+    """What the fields of a dataclass are worth where nothing is said: a fit begun before one existed was fitted with that."""
+    return {f"{under}{column.name}": column.default for column in fields(kind) if column.default is not MISSING}
 
 
 def _trainer(settings: Runs, out: Path, columns: Sequence[str], progress: bool) -> pl.Trainer:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from training.signs.runs import RunSet
 from training.signs.sources import digest_of
 from training.signs.task import COLUMNS, SignTask
 from training.splits import check_no_patient_twice
-from training.trainer import BEST, FitError, begin, settled, train
+from training.trainer import BEST, FitError, begin, defaults_of, settled, train
 
 _MAY_CHANGE = ("device", "num_threads")
 _ASK_BATCH = 16
@@ -112,12 +112,7 @@ def _flat(table: Mapping[str, Any], under: str = "") -> dict[str, Any]:
     return flat
 
 
-def _defaults(kind: type, under: str = "") -> dict[str, Any]:
-    return {f"{under}{column.name}": column.default for column in fields(kind) if column.default is not MISSING}
-
-
-_BEFORE = _defaults(Network, "network.") | _defaults(Loss, "loss.") | _defaults(FrameAugment, "augment.") | _defaults(SignFit)
-"""A fit begun before a setting existed was fitted with what is its default now."""
+_BEFORE = defaults_of(Network, "network.") | defaults_of(Loss, "loss.") | defaults_of(FrameAugment, "augment.") | defaults_of(SignFit)
 
 
 def _plain(value: Any) -> Any:

@@ -22,7 +22,7 @@ from training.signs.networks import build_network
 from training.signs.preset import Preset
 from training.signs.runs import ClipRuns, RunSet, open_runs
 from training.signs.sources import Source
-from training.splits import SplitError, check_no_patient_twice, folds_by_patient, split_by_patient
+from training.splits import SplitError, folds_by_patient, parts_of_fold, split_by_patient
 from training.trainer import BEST
 
 T = TypeVar("T")
@@ -113,14 +113,7 @@ def deal(preset: Preset, runs: RunSet) -> list[Mapping[str, Indices]]:
     if preset.folds == 1:
         return [_stated(runs) or split_by_patient(patients, fractions=ONE_SPLIT, seed=preset.fit.seed, strata=kinds)]
     tests = [fold.test for fold in folds_by_patient(patients, num_folds=preset.folds, seed=preset.fit.seed, strata=kinds)]
-    return [_fold(runs, test, tests[(number + 1) % len(tests)]) for number, test in enumerate(tests)]
-
-
-def _fold(runs: RunSet, test: Indices, validation: Indices) -> Mapping[str, Indices]:
-    train = np.setdiff1d(np.arange(len(runs)), np.concatenate([test, validation]))
-    parts = {"train": train, "validation": validation, "test": test}
-    check_no_patient_twice(runs.patient.tolist(), parts)
-    return parts
+    return [parts_of_fold(patients, tests, k) for k in range(preset.folds)]
 
 
 def _stated(runs: RunSet) -> Mapping[str, Indices] | None:

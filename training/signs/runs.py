@@ -7,7 +7,6 @@ clips/<key>.json    patient, labels, beginnings, and which frames show the sign;
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.records import partial_of, write_json
-
-_OPEN_FILES = 256
+from training.shards import MappedFiles, Shards
 
 
 class NoRuns(ValueError):
@@ -66,30 +64,11 @@ def read_clip_runs(folder: Path, key: str) -> ClipRuns | None:
     return ClipRuns(**(told | pairs | {"starts_s": tuple(told["starts_s"])}))
 
 
-class ClipFiles:
-    """What the network is given of many clips, one file each; of those only a few are open at a time, for a process may not have many."""
-
-    def __init__(self, paths: Sequence[Path], counts: Sequence[int]) -> None:
-        """`counts`: how many runs each file has."""
-        self._paths = paths
-        self._ends = np.cumsum(counts)
-        self._open = lru_cache(_OPEN_FILES)(self._opened)
-
-    def _opened(self, number: int) -> NDArray[Any]:
-        return np.asanyarray(np.load(self._paths[number], mmap_mode="r"))
-
-    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """The runs at `indices`, in that order, (n, ...)."""
-        holders = np.searchsorted(self._ends, indices, side="right")
-        # Negative: counted from the file's end.
-        return np.stack([self._open(int(k))[index - self._ends[k]] for k, index in zip(holders, indices, strict=True)])
-
-
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class RunSet:
     """Runs of many clips; only those taken are in memory. There is at least one."""
 
-    given: ClipFiles
+    given: Shards
     label: NDArray[np.int64]
     """(n, K)"""
     frame_label: NDArray[np.int64]
@@ -114,7 +93,7 @@ def open_runs(folder: Path, clips: Iterable[ClipRuns]) -> RunSet:
     if not used:
         raise NoRuns("No clip gave a run of frames: all are too short, or no echoes were found in them.")
     return RunSet(
-        given=ClipFiles([folder / f"{clip.key}.npy" for clip in used], [len(clip) for clip in used]),
+        given=Shards(MappedFiles([folder / f"{clip.key}.npy" for clip in used]), tuple(map(len, used))),
         label=np.array([row for clip in used for row in clip.labels], np.int64),
         frame_label=np.array([row for clip in used for row in clip.frame_labels], np.int64),
         patient=np.array([clip.patient for clip in used for _ in clip.labels]),

@@ -6,13 +6,12 @@ FrameResNet      stem.0, stem.1, blocks.0.body.0, blocks.0.body.1, ..., blocks.0
 Nothing is fetched.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from training.models.frame_resnet import REPETITIONS, FrameResNet, grey_stem
+from training.weight_file import Refusal, read_weights
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = 255 * 0.449, 255 * 0.226
 """Of grey levels. torchvision normalises red, green and blue each by its own (0.485 0.456 0.406, 0.229 0.224 0.225); of a grey picture the
@@ -25,10 +24,18 @@ class WeightsError(ValueError):
     """This file does not hold weights of such a net."""
 
 
+_REFUSAL = Refusal(
+    WeightsError,
+    unreadable="The file of weights cannot be read: there is no such file, or it may not be read.",
+    foreign="The file is not one of weights that torch has written.",
+    nameless="The file holds no weights by name.",
+)
+
+
 def load_resnet(net: nn.Module, path: Path) -> None:
     """All but the last layer, which keeps what it was drawn with. Raises: WeightsError."""
     assert isinstance(net, FrameResNet), "a preset names weights for a resnet alone"
-    given, taken = _read(path), dict[str, Tensor]()
+    given, taken = read_weights(path, _REFUSAL), dict[str, Tensor]()
     for ours, value in net.state_dict().items():
         if ours.startswith(("linear.", "normalise.")) or ours.endswith(_COUNTER):
             continue
@@ -64,15 +71,3 @@ def _place(number: int, depth: str) -> tuple[int, int]:
             return stage, number
         number -= repetition
     raise AssertionError(f"A {depth} has no block beyond its stages.")
-
-
-def _read(path: Path) -> Mapping[str, Tensor]:
-    try:
-        state: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise WeightsError("The file of weights cannot be read: there is no such file, or it may not be read.") from None
-    except Exception:  # torch raises whatever its unpickler meets
-        raise WeightsError("The file is not one of weights that torch has written.") from None
-    if not isinstance(state, Mapping):
-        raise WeightsError("The file holds no weights by name.")
-    return state
