@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.cine.clip import Clip
+from service.cine.clip import Clip, ClipInfo
 from service.cine.frame_spec import FrameSpec
 from service.cine.sector import Sector
-from service.cine.walk import walk
+from service.cine.walk import Walker
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,23 @@ def cut_to(sector: Sector, side_px: int) -> FrameCut:
     return FrameCut((int(x0), int(y0), int(x1), int(y1)), drawn[y0:y1, x0:x1], side_px)
 
 
+class FrameRunner:
+    """The runs of one clip as its frames go by."""
+
+    def __init__(self, info: ClipInfo, sector: Sector, spec: FrameSpec) -> None:
+        self._spec = spec
+        cut = cut_to(sector, spec.side_px)
+        self._walker = Walker(info, cut, fps=spec.fps, length=spec.num_frames, stride=spec.stride_frames)
+
+    def see(self, frame: NDArray[np.uint8]) -> Iterator[FrameRun]:
+        """As `Walker.see`."""
+        for run in self._walker.see(frame):
+            start_s = run.start_tick / self._spec.fps
+            yield FrameRun(start_s, start_s + self._spec.run_s, run.frames, run.shown)
+
+
 def frame_runs(clip: Clip, sector: Sector, spec: FrameSpec) -> Iterator[FrameRun]:
     """Walk once through the clip; only one run is held. Nothing comes of a clip shorter than a run."""
-    cut = cut_to(sector, spec.side_px)
-    for run in walk(clip, cut, fps=spec.fps, length=spec.num_frames, stride=spec.stride_frames):
-        start_s = run.start_tick / spec.fps
-        yield FrameRun(start_s, start_s + spec.run_s, run.frames, run.shown)
+    runner = FrameRunner(clip.info, sector, spec)
+    for frame in clip.frames():
+        yield from runner.see(frame)
