@@ -16,7 +16,7 @@ Line = tuple[Point, Point]
 
 
 class Verdict(StrEnum):
-    """What is said of lung sliding. `indeterminate`: the picture was read and does not decide it."""
+    """What is said of lung sliding, or of another sign. `indeterminate`: the picture was read and does not decide it."""
 
     PRESENT = "present"
     ABSENT = "absent"
@@ -181,15 +181,77 @@ class WindowFinding:
     patches: tuple[PatchFinding, ...]
 
 
+class SignReasonCode(StrEnum):
+    """Why a sign cannot be assessed. Stable and public; those that quality has too mean the same."""
+
+    TOO_SHORT = "too_short"
+    TOO_DARK = "too_dark"
+    NOT_ULTRASOUND = "not_ultrasound"
+    OUTSIDE_DOMAIN = "outside_domain"
+    """Nobody has measured its model on clips like this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignReason:
+    code: SignReasonCode
+    detail: str
+    """A sentence or two."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignMoment:
+    """One run of frames that a sign's model was shown."""
+
+    start_s: float
+    end_s: float
+    probability: float
+    attention: NDArray[np.float32] | None
+    """How much each of its frames counted, adding up to 1, (T,); None of a model that does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignFrame:
+    """The frame that shows a sign best."""
+
+    index: int
+    """Of the uploaded clip, from 0."""
+    t_s: float
+    """When it is shown."""
+    box: tuple[float, float, float, float]
+    """What of the frame `map` covers: x0, y0, x1, y1, pixels of the uploaded frame."""
+    map: NDArray[np.float32] | None
+    """Where the model saw the sign, 0..1, coarse (h, w); None of a model that does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignFinding:
+    """One sign beside sliding: A-lines, B-lines, effusion or consolidation. It stands for itself; nothing is concluded from several."""
+
+    sign: str
+    """One of service.manifest_signs.SIGNS."""
+    model: ModelRef
+    probability: float | None
+    """That it is seen somewhere in the clip; None only when not assessable."""
+    verdict: Verdict
+    reason: SignReason | None
+    """Why it cannot be assessed."""
+    moments: tuple[SignMoment, ...]
+    representative: SignFrame | None
+    """None unless the sign may be there."""
+    measured: str
+    """On what clips its model was measured, and how well it did: a sentence from its bundle."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Stages overlap: `total_ms` is not their sum. `model_ms` and `saliency_ms` are the device's own time for this clip's patches."""
+    """Stages overlap: `total_ms` is not their sum. `model_ms`, `saliency_ms` and `signs_ms` are the device's own time for this clip."""
 
     decode_ms: float
     pleura_ms: float
     model_ms: float
     saliency_ms: float
     total_ms: float
+    signs_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +296,8 @@ class Analysis:
     timings: Timings
     inputs: InputStatistics | None = None
     """For the service's own metrics; None in an answer that was kept by a version which did not measure them."""
+    signs: tuple[SignFinding, ...] = ()
+    """Those that were asked for, in the order of SIGNS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ def stages_ms(timings: Timings) -> dict[str, float]:
         "pleura": timings.pleura_ms,
         "model": timings.model_ms,
         "saliency": timings.saliency_ms,
+        "signs": timings.signs_ms,
         "total": timings.total_ms,
     }
 

@@ -19,6 +19,7 @@ from service.telemetry import stages_ms
 ProbeName = Literal["linear", "convex", "unknown"]
 PROBES: dict[str, ProbeName] = {"linear": "linear", "convex": "convex"}
 VerdictName = Literal["present", "absent", "indeterminate", "not_assessable"]
+SignName = Literal["a_lines", "b_lines", "effusion", "consolidation"]
 
 
 class _Schema(BaseModel):
@@ -135,11 +136,50 @@ class WindowSchema(_Schema):
     patches: list[PatchSchema]
 
 
+class SignReasonSchema(_Schema):
+    code: Literal["too_short", "too_dark", "not_ultrasound", "outside_domain"]
+    detail: str
+
+
+class SignMomentSchema(_Schema):
+    """One run of frames that the sign's model was shown."""
+
+    start_s: float
+    end_s: float
+    probability: float
+    attention: list[float] | None = Field(
+        description="How much each of its frames counted, adding up to 1; null where the model does not say."
+    )
+
+
+class SignFrameSchema(_Schema):
+    """The frame that shows the sign best."""
+
+    index: int = Field(ge=0, description="Of the uploaded clip, from 0.")
+    t_s: float
+    box: tuple[float, float, float, float] = Field(description="What of the frame the map covers: x0, y0, x1, y1.")
+    map: str | None = Field(description="Where the model saw the sign: greyscale PNG, base64, coarse; null where the model does not say.")
+
+
+class SignSchema(_Schema):
+    """A sign beside sliding. It stands for itself: nothing is concluded from several."""
+
+    sign: SignName
+    model: ModelSchema
+    probability: float | None = Field(ge=0, le=1, description="That it is seen somewhere in the clip; null only when not assessable.")
+    verdict: VerdictName
+    reason: SignReasonSchema | None = Field(description="Why it cannot be assessed.")
+    moments: list[SignMomentSchema]
+    representative: SignFrameSchema | None = Field(description="null unless the sign may be there.")
+    measured: str = Field(description="On what clips its model was measured, and how well it did.")
+
+
 class TimingsSchema(_Schema):
     decode: float = Field(description="Opening the clip: every frame decoded once.")
     pleura: float = Field(description="Finding sector and pleura.")
     model: float = Field(description="The device's own time for patches that were only classified.")
     saliency: float = Field(description="The device's own time for patches that were explained; they are classified with it.")
+    signs: float = Field(description="The device's own time for the signs that were asked for.")
     total: float = Field(description="From opening to answer. Stages overlap, so it is not their sum.")
 
 
@@ -157,6 +197,7 @@ class AnswerSchema(_Schema):
     sector: list[tuple[float, float]] = Field(description="Outline of the echoes; empty when none were found.")
     pleura: PleuraSchema | None
     windows: list[WindowSchema]
+    signs: list[SignSchema] = Field(description="Those that were asked for.")
     timings_ms: TimingsSchema
 
 
@@ -180,9 +221,7 @@ class StatusSchema(_Schema):
 def answer_of(analysis: findings.Analysis) -> AnswerSchema:
     return AnswerSchema(
         id=analysis.id,
-        model=ModelSchema(
-            name=analysis.model.name, version=analysis.model.version, sha256=analysis.model.sha256, device=analysis.model.device
-        ),
+        model=_model_of(analysis.model),
         intended_use=INTENDED_USE,
         warnings=list(analysis.warnings),
         clip=_clip_of(analysis.clip),
@@ -192,8 +231,13 @@ def answer_of(analysis: findings.Analysis) -> AnswerSchema:
         sector=_points(analysis.sector),
         pleura=None if analysis.pleura is None else _pleura_of(analysis.pleura),
         windows=[_window_of(window) for window in analysis.windows],
+        signs=[_sign_of(sign) for sign in analysis.signs],
         timings_ms=TimingsSchema(**{stage: round(ms, 1) for stage, ms in stages_ms(analysis.timings).items()}),
     )
+
+
+def _model_of(model: findings.ModelRef) -> ModelSchema:
+    return ModelSchema(name=model.name, version=model.version, sha256=model.sha256, device=model.device)
 
 
 def _clip_of(clip: findings.ClipSummary) -> ClipSchema:
@@ -285,6 +329,35 @@ def _patch_of(patch: findings.PatchFinding) -> PatchSchema:
         probability=_probability(patch.probability),
         saliency=None if patch.saliency is None else _saliency_of(patch.saliency),
     )
+
+
+def _sign_of(found: findings.SignFinding) -> SignSchema:
+    reason, best = found.reason, found.representative
+    return SignSchema(
+        sign=found.sign,  # type: ignore[arg-type]  # a bundle of another sign is refused when it is read
+        model=_model_of(found.model),
+        probability=_probability(found.probability),
+        verdict=found.verdict.value,
+        reason=None if reason is None else SignReasonSchema(code=reason.code.value, detail=reason.detail),
+        moments=[_moment_of(moment) for moment in found.moments],
+        representative=None if best is None else _sign_frame_of(best),
+        measured=found.measured,
+    )
+
+
+def _moment_of(moment: findings.SignMoment) -> SignMomentSchema:
+    return SignMomentSchema(
+        start_s=round(moment.start_s, 3),
+        end_s=round(moment.end_s, 3),
+        probability=_probability(moment.probability),
+        attention=None if moment.attention is None else _rounded(moment.attention, 4),
+    )
+
+
+def _sign_frame_of(best: findings.SignFrame) -> SignFrameSchema:
+    x0, y0, x1, y1 = best.box
+    seen = None if best.map is None else grey_png(best.map)
+    return SignFrameSchema(index=best.index, t_s=round(best.t_s, 3), box=(_px(x0), _px(y0), _px(x1), _px(y1)), map=seen)
 
 
 def _saliency_of(saliency: findings.PatchSaliency) -> SaliencySchema:

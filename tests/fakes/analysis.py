@@ -32,6 +32,11 @@ from service.findings import (
     Quality,
     Reason,
     ReasonCode,
+    SignFinding,
+    SignFrame,
+    SignMoment,
+    SignReason,
+    SignReasonCode,
     SlideOverTime,
     Timings,
     TrackedMotion,
@@ -233,3 +238,22 @@ def _model() -> ModelRef:
 def _summary(fan: _Fan, num_windows: int, mm_per_px: float | None) -> ClipSummary:
     num_frames = num_windows * FRAMES_PER_WINDOW
     return ClipSummary(num_frames, float(FPS), num_frames / FPS, fan.width, fan.height, "convex", mm_per_px)
+
+
+def example_signs(width: int = 640, height: int = 480, seconds: int = 4) -> tuple[SignFinding, ...]:
+    """All four: A-lines absent, B-lines present with their attention, effusion open, consolidation outside its model's domain."""
+    attention = np.exp(-(((np.arange(15, dtype=np.float32) - 9) / 3) ** 2))
+    attention /= attention.sum()
+    beats = tuple(SignMoment(0.8 * k, 0.8 * k + 1, (0.55, 0.93, 0.88, 0.4)[k % 4], attention) for k in range(seconds))
+    frames = tuple(SignMoment(0.2 * k, 0.2 * k + 0.2, 0.45 + 0.1 * (k % 3), None) for k in range(5 * seconds))
+    box = (0.1 * width, 0.05 * height, 0.9 * width, 0.95 * height)
+    seen = np.outer(np.hanning(7), np.hanning(7)).astype(np.float32)
+    of_frames, of_seconds = (ModelRef(name, "1.0.0", name[0] * 64, "cpu (OpenVINO)") for name in ("signs-small", "blines-small"))
+    outside = SignReason(SignReasonCode.OUTSIDE_DOMAIN, "Its model was measured on clips of convex probes alone; this one is linear.")
+    measured = "47 public clips of 30 patients: AUROC 0.85 (0.70-0.95)."
+    return (
+        SignFinding("a_lines", of_frames, 0.08, Verdict.ABSENT, None, frames, None, measured),
+        SignFinding("b_lines", of_seconds, 0.91, Verdict.PRESENT, None, beats, SignFrame(42, 1.4, box, None), measured),
+        SignFinding("effusion", of_frames, 0.52, Verdict.INDETERMINATE, None, frames, SignFrame(60, 2.0, box, seen), measured),
+        SignFinding("consolidation", of_frames, None, Verdict.NOT_ASSESSABLE, outside, (), None, measured),
+    )
