@@ -12,30 +12,34 @@ model_store/<name>/<version>/
 
 import hashlib
 import json
-import os
-import re
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from service.bundle_files import (
+    FORMAT,
+    MANIFEST,
+    check_files,
+    drafted,
+    field,
+    find_bundles,
+    json_object,
+    read_manifest,
+    sha256_of,
+    write_json,
+)
 from service.cine.pooling import Calibration
 from service.cine.reference import InputReference
 from service.cine.spec import InputSpec
 from service.errors import BadBundle, UnknownModel
 
-FORMAT = 1
-"""Of the manifest. A bundle of another format is refused."""
-MODEL, SALIENCY, MANIFEST, SIGNATURE = "model.onnx", "saliency.onnx", "manifest.json", "manifest.sig"
+MODEL, SALIENCY = "model.onnx", "saliency.onnx"
 GOLDEN_CLIP, GOLDEN_ANSWER, MODEL_CARD = "golden.mp4", "golden.json", "MODEL_CARD.md"
 FILES = (MODEL, SALIENCY, GOLDEN_CLIP, GOLDEN_ANSWER, MODEL_CARD)
 """Every file of a bundle beside its manifest and that one's signature."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +83,15 @@ class Bundle:
 
     def golden_answer(self) -> dict[str, Any]:
         """What the bundle answered for `golden_clip` when it was made. Raises: BadBundle."""
-        return _json_object(self.directory / GOLDEN_ANSWER, f"The golden answer of {self}")
+        return json_object(self.directory / GOLDEN_ANSWER, f"The golden answer of {self}")
 
 
 def read_bundle(directory: Path) -> Bundle:
     """The bundle in `model_store/<name>/<version>/`, every file checked against its sha256. Raises: BadBundle."""
     directory = directory.absolute()
     bundle, sha256 = _read_manifest(directory)
-    if (bundle.name, bundle.version) != (directory.parent.name, directory.name):
-        raise BadBundle(f"The bundle {directory.parent.name}:{directory.name} calls itself {bundle} in its manifest.")
-    for name in FILES:
-        if not (directory / name).is_file():
-            raise BadBundle(f"The bundle {bundle} has no {name}.")
-        if _sha256(directory / name) != sha256[name]:
-            raise BadBundle(f"The bundle {bundle} is damaged: its {name} is not the one its manifest lists.")
-    unlisted = sorted(path.name for path in directory.iterdir() if path.name not in (*FILES, MANIFEST, SIGNATURE) and path.name[0] != ".")
-    if unlisted:  # a graph may keep its weights in another file, which nobody has checked
-        raise BadBundle(f"The bundle {bundle} holds {_quoted(unlisted)}, which its manifest does not list.")
+    check_files(directory, str(bundle), sha256, FILES)
     return bundle
-
-
-def _quoted(names: list[str]) -> str:
-    return ", ".join(map(ascii, names))
 
 
 def stated_bundle(directory: Path) -> Bundle:
@@ -135,32 +126,15 @@ def write_bundle(
     manifest yet).
     Raises: BadBundle for a name or version that cannot be one, or a version that is there already: those are never overwritten.
     """
-    _check_names(name, version)
-    target = store / name / version
-    if target.exists():
-        raise BadBundle(f"There is a bundle {name}:{version} already; a bundle is never overwritten.")
-    store.mkdir(parents=True, exist_ok=True)
-    # Within the store, so that the last step is a rename, which is all or nothing; hidden, so that no one takes it for a bundle.
-    with tempfile.TemporaryDirectory(dir=store, prefix=".new-") as scratch:
-        draft = Path(scratch) / "bundle"
-        draft.mkdir()
+    with drafted(store, name, version) as draft:
         for source, file in ((model_onnx, MODEL), (saliency_onnx, SALIENCY), (golden_clip, GOLDEN_CLIP)):
             shutil.copyfile(source, draft / file)
         (draft / MODEL_CARD).write_text(model_card, encoding="utf-8")
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        bundle = Bundle(name, version, draft, _sha256(draft / MODEL), input_spec, calibration, created, training)
-        _write_json(draft / GOLDEN_ANSWER, golden_answer(bundle))
-        _write_json(draft / MANIFEST, _manifest(replace(bundle, input_statistics=input_statistics(bundle))))
-        target.parent.mkdir(exist_ok=True)
-        os.rename(draft, target)
-    return read_bundle(target)
-
-
-def find_bundles(store: Path) -> list[tuple[str, str]]:
-    """(name, version) of every bundle in the store, by name, the newest version first. Nothing of them is read."""
-    found = [(path.parent.parent.name, path.parent.name) for path in store.glob(f"*/*/{MANIFEST}")]
-    named = [(name, version) for name, version in found if _NAME.fullmatch(name) and _VERSION.fullmatch(version)]
-    return sorted(sorted(named, key=lambda entry: version_order(entry[1]), reverse=True), key=lambda entry: entry[0])
+        bundle = Bundle(name, version, draft, sha256_of(draft / MODEL), input_spec, calibration, created, training)
+        write_json(draft / GOLDEN_ANSWER, golden_answer(bundle))
+        write_json(draft / MANIFEST, _manifest(replace(bundle, input_statistics=input_statistics(bundle))))
+    return read_bundle(store / name / version)
 
 
 def resolve(store: Path, model: str | None, *, default: str | None = None) -> Path:
@@ -183,12 +157,6 @@ def resolve(store: Path, model: str | None, *, default: str | None = None) -> Pa
     raise UnknownModel(f"There is no such model; there {_are(known)}.")
 
 
-def version_order(version: str) -> list[tuple[bool, int, str]]:
-    """Key that sorts 0.9 before 0.10, and 1.0-rc1 before 1.0: a word sorts before the end, the end before a number."""
-    parts = [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"[.+-]", version)]
-    return [*parts, (True, -1, "")]
-
-
 def _are(known: list[tuple[str, str]]) -> str:
     return f"{'is' if len(known) == 1 else 'are'} {_listed(known)}"
 
@@ -208,67 +176,24 @@ def _manifest(bundle: Bundle) -> dict[str, Any]:
         "calibration": bundle.calibration.to_json(),
         **({} if made_from is None else {"input_statistics": made_from.to_json()}),
         "training": dict(bundle.training),
-        "sha256": {file: _sha256(bundle.directory / file) for file in FILES},
+        "sha256": {file: sha256_of(bundle.directory / file) for file in FILES},
     }
 
 
 def _read_manifest(directory: Path) -> tuple[Bundle, dict[str, str]]:
     """The bundle as its manifest describes it, and the sha256 of each of `FILES`. Raises: BadBundle."""
-    called = f"{directory.parent.name}:{directory.name}"
-    fields = _json_object(directory / MANIFEST, f"The manifest of {called}")
-    if fields.get("format") != FORMAT:
-        raise BadBundle(f"The manifest of {called} is of format {fields.get('format')!r}; this version reads format {FORMAT}.")
-    name, version, created = (_field(fields, key, str, called) for key in ("name", "version", "created"))
-    sha256 = _field(fields, "sha256", dict, called)
-    unlisted = [file for file in FILES if not isinstance(sha256.get(file), str)]
-    if unlisted:
-        raise BadBundle(f"The manifest of {called} gives no sha256 for {', '.join(unlisted)}.")
-    _check_names(name, version)
+    fields, sha256 = read_manifest(directory, FILES)
+    name, version = fields["name"], fields["version"]
+    called = f"{name}:{version}"
     bundle = Bundle(
         name,
         version,
         directory,
         sha256[MODEL],
-        InputSpec.from_json(_field(fields, "input_spec", dict, called)),
-        Calibration.from_json(_field(fields, "calibration", dict, called)),
-        created,
-        _field(fields, "training", dict, called),
-        InputReference.from_json(_field(fields, "input_statistics", dict, called)) if "input_statistics" in fields else None,
+        InputSpec.from_json(field(fields, "input_spec", dict, called)),
+        Calibration.from_json(field(fields, "calibration", dict, called)),
+        fields["created"],
+        field(fields, "training", dict, called),
+        InputReference.from_json(field(fields, "input_statistics", dict, called)) if "input_statistics" in fields else None,
     )
     return bundle, sha256
-
-
-def _field(fields: dict[str, Any], key: str, kind: type, called: str) -> Any:
-    if not isinstance(fields.get(key), kind):
-        raise BadBundle(f"The manifest of {called} has no {key}, or one of the wrong kind.")
-    return fields[key]
-
-
-def _json_object(path: Path, what: str) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadBundle(f"{what} cannot be read.", log_detail=repr(error)) from error
-    except ValueError as error:  # not JSON, or not UTF-8
-        raise BadBundle(f"{what} is not JSON.", log_detail=repr(error)) from error
-    if not isinstance(value, dict):
-        raise BadBundle(f"{what} is not a JSON object.")
-    return value
-
-
-def _write_json(path: Path, fields: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _check_names(name: str, version: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise BadBundle(f"A bundle's name is lower-case letters, digits and hyphens; {name!r} is not.")
-    if not _VERSION.fullmatch(version):
-        raise BadBundle(
-            f"A bundle's version begins with a digit and holds letters, digits, dots, hyphens and plus signs; {version!r} is not one."
-        )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -38,6 +38,7 @@ from service.readers.reader import reader_processes
 from service.remote.environment import set_up_ray
 from service.settings import Settings
 from service.shelf import ModelEntry
+from service.sign_shelf import refuse_untold
 from service.tracing import set_up_tracing
 from service.validate_cli import add_validate
 
@@ -181,6 +182,9 @@ def build_app(make_reader: Callable[[Settings], Reader], serving: Serving | None
         rows: Annotated[str | None, typer.Option(help="pleura (default) or all, down to where the echoes end.")] = None,
         region: Annotated[str | None, typer.Option(metavar="'X,Y X,Y X,Y'", help="Pleural region drawn by hand, in pixels.")] = None,
         mm_per_px: Annotated[str | None, typer.Option(metavar="MM", help="Millimetres a pixel, when the clip does not say.")] = None,
+        signs: Annotated[
+            str | None, typer.Option(metavar="SIGNS", help="Signs looked for besides: all, or a_lines,b_lines,effusion,consolidation.")
+        ] = None,
         model: Model = None,
         device: Device = None,
     ) -> None:
@@ -190,11 +194,12 @@ def build_app(make_reader: Callable[[Settings], Reader], serving: Serving | None
         if report is not None and len(clips) > 1:
             raise _usage_error("--report takes one clip at a time.")
         try:
-            options = parse_options(saliency, rows, region, mm_per_px)
+            options = parse_options(saliency, rows, region, mm_per_px, signs)
             reader = make_reader(_settings(device=device))
             entry = reader.find(model)
             with err.status(f"Loading {entry} ..."):
                 reader.load(entry)
+            refuse_untold(options.signs, reader.signs() if options.signs else ())
         except RequestError as error:
             raise _usage_error(str(error)) from None
         except SeashoreError as error:

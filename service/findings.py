@@ -181,6 +181,10 @@ class WindowFinding:
     patches: tuple[PatchFinding, ...]
 
 
+SIGNS = ("a_lines", "b_lines", "effusion", "consolidation")
+"""The signs beside sliding, in the order in which they are always told."""
+
+
 class SignReasonCode(StrEnum):
     """Why a sign cannot be assessed. Stable and public; those that quality has too mean the same."""
 
@@ -228,7 +232,7 @@ class SignFinding:
     """One sign beside sliding: A-lines, B-lines, effusion or consolidation. It stands for itself; nothing is concluded from several."""
 
     sign: str
-    """One of service.manifest_signs.SIGNS."""
+    """One of SIGNS."""
     model: ModelRef
     probability: float | None
     """That it is seen somewhere in the clip; None only when not assessable."""

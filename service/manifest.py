@@ -17,14 +17,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from service.manifest_rows import ManifestError, cells_by_name, read_rows
-from service.manifest_signs import OTHER_SIGNS, SIGNS, read_signs
+from service.manifest_signs import OTHER_SIGNS, read_signs
 
 __all__ = [
     "ALSO_CALLED",
     "NEEDED",
     "OPTIONAL",
     "OTHER_SIGNS",
-    "SIGNS",
     "Label",
     "LabelledClip",
     "Manifest",

@@ -1,9 +1,8 @@
 """The signs around sliding as a manifest names them, read in the words that people write."""
 
+from service.findings import SIGNS
 from service.manifest_rows import ManifestError
 
-SIGNS = ("a_lines", "b_lines", "effusion", "consolidation")
-"""What the column `signs` is about: of each it is then known whether it is there."""
 OTHER_SIGNS = ("air_bronchogram", "comet_tails", "lung_pulse", "pleural_irregularities", "pleural_thickening")
 """What may stand there too, because readers say it in one breath. Kept apart: that one of these is missing says nothing."""
 NONE = "none"

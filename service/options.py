@@ -5,8 +5,8 @@ import math
 import re
 
 from service.errors import BadOption
-from service.findings import Line, Point
-from service.pipeline import Options, Rows
+from service.findings import SIGNS, Line, Point
+from service.pipeline import ALL_SIGNS, Options, Rows
 from service.reading import Saliency
 
 MAX_REGION_POINTS = 200
@@ -27,13 +27,20 @@ def quoted(text: str) -> str:
     return f"'{printable[:40]}...'" if len(printable) > 40 else f"'{printable}'"
 
 
-def parse_options(saliency: str | None = None, rows: str | None = None, region: str | None = None, mm_per_px: str | None = None) -> Options:
+def parse_options(
+    saliency: str | None = None,
+    rows: str | None = None,
+    region: str | None = None,
+    mm_per_px: str | None = None,
+    signs: str | None = None,
+) -> Options:
     """None means not given. Raises: BadOption."""
     return Options(
         saliency=Saliency.VANILLA if saliency is None else parse_saliency(saliency),
         rows=Rows.PLEURA if rows is None else parse_rows(rows),
         region=None if region is None else parse_region(region),
         mm_per_px=None if mm_per_px is None else parse_mm_per_px(mm_per_px),
+        signs=() if signs is None else parse_signs(signs),
     )
 
 
@@ -54,6 +61,23 @@ def parse_rows(text: str) -> Rows:
     if text not in list(Rows):
         raise BadOption(f"rows is {quoted(text)}; it can be pleura or all.")
     return Rows(text)
+
+
+def parse_signs(text: str) -> tuple[str, ...]:
+    """Names with commas between them, none, or all that the service has a model for."""
+    if text == "none":
+        return ()
+    if text == "all":
+        return ALL_SIGNS
+    named = text.split(",")
+    if not set(named) <= set(SIGNS):
+        raise BadOption(f"signs is {quoted(text)}; it can be none, all, or one or more of {', '.join(SIGNS)} with commas between them.")
+    return tuple(sign for sign in SIGNS if sign in named)
+
+
+def signs_text(signs: tuple[str, ...]) -> str:
+    """As `parse_signs` reads it."""
+    return ",".join(signs) or "none"
 
 
 def parse_mm_per_px(text: str) -> float:

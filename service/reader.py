@@ -6,7 +6,7 @@ answer behind the same seam.
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -37,6 +37,9 @@ from service.options import check_line
 from service.pipeline import Options, Progress, analyse, hear_nothing
 from service.settings import Settings
 from service.shelf import ModelEntry, ModelShelf, OverShelf
+from service.sign_loading import load_sign as load_sign_here
+from service.sign_reading import AskedSign, LoadedSign
+from service.sign_shelf import SignEntry, SignShelf, untold
 from service.standing import ModelStanding, ReaderStanding
 
 JOB_PIXELS_A_SECOND = 1920 * 1080 * 30
@@ -55,6 +58,10 @@ class Reader(Protocol):
 
     def models(self) -> tuple[ModelEntry, ...]:
         """Every bundle of the store, by name, the newest version first."""
+        ...
+
+    def signs(self) -> tuple[SignEntry, ...]:
+        """The models of signs beside sliding that are offered, by name."""
         ...
 
     def find(self, model: str | None) -> ModelEntry:
@@ -137,8 +144,13 @@ class Reader(Protocol):
 class ClipReader(OverShelf[LoadedModel]):
     """The real reader: decodes, analyses and draws, with the models of a store on one device."""
 
-    def __init__(self, settings: Settings, load: Callable[[Path], LoadedModel] | None = None) -> None:
-        """`load` opens the bundle in a folder; on the device of the settings unless it is given."""
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[Path], LoadedModel] | None = None,
+        load_sign: Callable[[Path], LoadedSign] | None = None,
+    ) -> None:
+        """`load` and `load_sign` open the bundle in a folder; on the device of the settings unless they are given."""
         # Its warnings quote the values of damaged objects, a patient's name among them, and the file's path.
         for library in ("pydicom", "highdicom"):
             logging.getLogger(library).propagate = False
@@ -152,6 +164,8 @@ class ClipReader(OverShelf[LoadedModel]):
         )
         here = partial(load_model, device=settings.device, precision=Precision(settings.precision))
         super().__init__(ModelShelf(settings.model_store, settings.default_model, load or here, settings.trusted_keys))
+        sign_here = partial(load_sign_here, device=settings.device)
+        self._signs = SignShelf(settings.model_store, load_sign or sign_here, settings.trusted_keys)
 
     def standing(self) -> ReaderStanding:
         return ReaderStanding(tuple(map(self._with_device, self._shelf.standings())))
@@ -174,6 +188,22 @@ class ClipReader(OverShelf[LoadedModel]):
         """Loaded now if it has not been yet. Raises: OperatorError."""
         return self._shelf.get(entry)
 
+    def sign(self, entry: ModelEntry) -> LoadedSign:
+        """A model of signs, loaded now if it has not been yet. Raises: OperatorError."""
+        return self._signs.get(entry)
+
+    def signs(self) -> tuple[SignEntry, ...]:
+        return self._signs.entries()
+
+    def load(self, entry: ModelEntry) -> None:
+        super().load(entry)
+        self._signs.offered()
+
+    def reload(self) -> ModelEntry:
+        entry = super().reload()
+        self._signs.look()
+        return entry
+
     def open_handed(self, file: HandedFile, *, unhurried: bool = False) -> Clip:
         """As `open`, of a file that somebody else opened."""
         return self._opened(file, unhurried)
@@ -192,8 +222,29 @@ class ClipReader(OverShelf[LoadedModel]):
         lane: Lane = Lane.INTERACTIVE,
         keeps_arrays: bool = False,
     ) -> tuple[Analysis, Arrays | None]:
+        signs = self._signs.asked(options.signs)
+        analysis, arrays = self.read_asked(
+            clip, entry, options, signs, on_progress, decode_ms=decode_ms, lane=lane, keeps_arrays=keeps_arrays
+        )
+        return replace(analysis, warnings=(*analysis.warnings, *untold(options.signs, signs))), arrays
+
+    def read_asked(
+        self,
+        clip: Clip,
+        entry: ModelEntry,
+        options: Options,
+        signs: Sequence[AskedSign],
+        on_progress: Progress | None = None,
+        *,
+        decode_ms: float = 0.0,
+        lane: Lane = Lane.INTERACTIVE,
+        keeps_arrays: bool = False,
+    ) -> tuple[Analysis, Arrays | None]:
+        """As `read`, by these models of signs."""
         model = self._shelf.get(entry)
-        return analyse(clip, model, options, on_progress=on_progress, decode_ms=decode_ms, lane=lane, keeps_arrays=keeps_arrays)
+        return analyse(
+            clip, model, options, signs=signs, on_progress=on_progress, decode_ms=decode_ms, lane=lane, keeps_arrays=keeps_arrays
+        )
 
     def annotate(self, clip: Clip, analysis: Analysis, out: Path | BinaryIO) -> None:
         annotate(clip, analysis, out)

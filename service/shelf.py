@@ -3,12 +3,13 @@
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from service.bundle import find_bundles, resolve, stated_sha256
+from service.bundle import resolve, stated_sha256
+from service.bundle_files import find_bundles
 from service.errors import BadBundle, OperatorError, SeashoreError
 from service.signature import check_signature
 from service.standing import ModelStanding, Presence, ReaderStanding
@@ -100,6 +101,12 @@ class ModelShelf(Generic[Loaded]):
         if self._current is None and folder == self._preferred():
             self._current = folder
         return loaded
+
+    def forget_others(self, entries: Sequence[ModelEntry]) -> None:
+        """All bundles but these, whose engines go with their last readings; and those of these that failed, so that they are tried anew."""
+        kept = {self._folder(entry) for entry in entries}
+        with self._lock:
+            self._places = {folder: place for folder, place in self._places.items() if folder in kept and place.error is None}
 
     def reload(self) -> ModelEntry:
         """Look into the store again, and ask its newest default from now on, once it has been loaded and checked beside the present one.

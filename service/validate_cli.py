@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from service.bundle import MANIFEST
+from service.bundle_files import MANIFEST
 from service.errors import RequestError, SeashoreError
 from service.manifest import LabelledClip, read_manifest
 from service.manifest_rows import ManifestError

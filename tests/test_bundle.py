@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from service.bundle import FILES, Bundle, find_bundles, read_bundle, resolve, version_order, write_bundle
+from service.bundle import FILES, Bundle, read_bundle, resolve, write_bundle
+from service.bundle_files import find_bundles, version_order
 from service.cine.pooling import Calibration
 from service.cine.reference import Bins, InputReference
 from service.cine.spec import InputSpec

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.bundle import find_bundles, resolve
+from service.bundle import resolve
+from service.bundle_files import find_bundles
 from service.cine.pooling import Summary, decide, gather, pool, summarise
 from service.cine.prepare import prepare_window
 from service.engine.base import Engine

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import track
 
-from service.bundle import MANIFEST, read_bundle, resolve
+from service.bundle import read_bundle, resolve
+from service.bundle_files import MANIFEST
 from service.manifest import LabelledClip, read_manifest
 from training.terminal import err, said
 

@@ -34,6 +34,7 @@ from service.api.parameters import (
     SaliencyOption,
     ScaleOption,
     ScratchFolder,
+    SignsOption,
     refuse_unknown_options,
 )
 from service.api.problems import Problem, problem_of_code, problem_response
@@ -69,12 +70,14 @@ def jobs_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
         rows: RowsOption = None,
         region: RegionOption = None,
         mm_per_px: ScaleOption = None,
+        signs: SignsOption = None,
         awaited: AwaitedOption = None,
     ) -> Response:
         refuse_unknown_options(request, (*OPTION_NAMES, "awaited"))
         is_awaited = parse_switch("awaited", awaited)
         entry = room.reader.find(model)
-        asked = Asked(str(entry), parse_options(saliency, rows, region, mm_per_px))
+        asked = Asked(str(entry), parse_options(saliency, rows, region, mm_per_px, signs))
+        await asyncio.to_thread(room.refuse_untold, asked.options.signs)
         await asyncio.to_thread(room.check_room)
         arrived = office.incoming / folder.name
         try:

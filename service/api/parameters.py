@@ -41,6 +41,14 @@ ScaleOption = Annotated[
     Query(description="Millimetres a pixel, when the clip does not say."),
     WithJsonSchema({"type": "number", "minimum": 0.005, "maximum": 2.0, "examples": [0.08]}),
 ]
+SignsOption = Annotated[
+    str | None,
+    Query(
+        description="Signs looked for besides sliding: none (unless given), all that there is a model for, or some of a_lines, b_lines, "
+        "effusion, consolidation, with commas between them. /v1/models says what each model tells."
+    ),
+    WithJsonSchema({"type": "string", "examples": ["all", "b_lines,effusion"]}),
+]
 LineStart = Annotated[
     str | None,
     Query(alias="from", description="Where the M-mode's first row lies: 'x,y' in pixels of the uploaded frame."),
@@ -56,7 +64,7 @@ AwaitedOption = Annotated[
     Query(description="Somebody looks on: the clip is read as soon as those of /v1/predict, before jobs for which nobody does."),
     WithJsonSchema({"type": "boolean"}),
 ]
-OPTION_NAMES = ("saliency", "model", "rows", "region", "mm_per_px")
+OPTION_NAMES = ("saliency", "model", "rows", "region", "mm_per_px", "signs")
 
 
 async def _scratch_folder() -> AsyncIterator[Path]:

@@ -31,6 +31,7 @@ from service.pipeline import Options
 from service.reader import Reader, open_timed
 from service.settings import Settings
 from service.shelf import ModelEntry
+from service.sign_shelf import refuse_untold
 from service.telemetry import Metrics
 from service.tracing import reading_span
 
@@ -132,6 +133,11 @@ class ReadingRoom:
         """Raises: NoRoom when no clip is to be taken."""
         folders = [Path(tempfile.gettempdir()), *([self.settings.data_dir] if self.settings.jobs else [])]
         check_room(*folders, min_free_bytes=self.settings.min_free_bytes)
+
+    def refuse_untold(self, signs: tuple[str, ...]) -> None:
+        """Of signs as `Options.signs` names them: before a clip is received in vain. Raises: BadOption."""
+        if signs:
+            refuse_untold(signs, self.reader.signs())
 
     def refuse_in_trouble(self, entry: ModelEntry) -> None:
         """Before a clip is received in vain. Raises: EngineFailed, NoRoom."""

@@ -13,11 +13,20 @@ from service.api import caller
 from service.api import room as reading
 from service.api.negotiation import form_of, negotiate
 from service.api.openapi import PREDICT_DOCUMENTATION
-from service.api.parameters import ModelOption, RegionOption, RowsOption, SaliencyOption, ScaleOption, ScratchFolder, refuse_unknown_options
+from service.api.parameters import (
+    ModelOption,
+    RegionOption,
+    RowsOption,
+    SaliencyOption,
+    ScaleOption,
+    ScratchFolder,
+    SignsOption,
+    refuse_unknown_options,
+)
 from service.api.queue import CallerGone
 from service.api.responses import response_of
 from service.api.room import ReadingRoom
-from service.api.schemas import AnswerSchema, ModelEntrySchema, ModelsSchema
+from service.api.schemas import AnswerSchema, ModelEntrySchema, ModelsSchema, SignModelSchema
 from service.api.upload import receive_clip
 from service.cine.sniff import is_dicom
 from service.errors import SeashoreError
@@ -36,12 +45,15 @@ def api_routes(room: ReadingRoom) -> APIRouter:
         rows: RowsOption = None,
         region: RegionOption = None,
         mm_per_px: ScaleOption = None,
+        signs: SignsOption = None,
     ) -> Response:
         outcome = "internal_error"
         try:
             form = negotiate(request.headers.get("accept"))
             refuse_unknown_options(request)
-            wanted = reading.Request(room.reader.find(model), parse_options(saliency, rows, region, mm_per_px), form)
+            options = parse_options(saliency, rows, region, mm_per_px, signs)
+            await asyncio.to_thread(room.refuse_untold, options.signs)
+            wanted = reading.Request(room.reader.find(model), options, form)
             response = await _answer(room, request, wanted, folder)
             outcome = "ok"
             return response
@@ -64,7 +76,11 @@ def api_routes(room: ReadingRoom) -> APIRouter:
             ModelEntrySchema(name=entry.name, version=entry.version, default=entry.is_default, loaded=entry.is_loaded)
             for entry in room.reader.models()
         ]
-        return ModelsSchema(models=entries)
+        signs = [
+            SignModelSchema(name=entry.name, version=entry.version, signs=list(entry.signs), loaded=entry.is_loaded)
+            for entry in await asyncio.to_thread(room.reader.signs)
+        ]
+        return ModelsSchema(models=entries, signs=signs)
 
     @router.get(
         "/metrics",

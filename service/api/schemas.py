@@ -210,8 +210,18 @@ class ModelEntrySchema(_Schema):
     loaded: bool
 
 
+class SignModelSchema(_Schema):
+    """One model of signs beside sliding."""
+
+    name: str
+    version: str
+    signs: list[str] = Field(description="Those that it tells.")
+    loaded: bool
+
+
 class ModelsSchema(_Schema):
     models: list[ModelEntrySchema]
+    signs: list[SignModelSchema] = Field(description="The models of signs beside sliding, which `signs=` asks.")
 
 
 class StatusSchema(_Schema):

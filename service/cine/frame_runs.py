@@ -62,6 +62,8 @@ class FrameRunner:
     def __init__(self, info: ClipInfo, sector: Sector, spec: FrameSpec) -> None:
         self._spec = spec
         cut = cut_to(sector, spec.side_px)
+        self.box = cut.box
+        """What of the frame the runs show: x0, y0, x1, y1, the last two exclusive."""
         self._walker = Walker(info, cut, fps=spec.fps, length=spec.num_frames, stride=spec.stride_frames)
 
     def see(self, frame: NDArray[np.uint8]) -> Iterator[FrameRun]:

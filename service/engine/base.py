@@ -55,9 +55,9 @@ class Engine(Protocol):
         ...
 
     def logits(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Patches (N, C, T, h, w) of grey levels -> logits (N,), positive for sliding. N may be 0.
+        """Patches (N, C, T, h, w) of grey levels -> logits (N,), positive for sliding; (N, F) of a graph that tells F numbers of each.
 
-        Raises: EngineFailed.
+        N may be 0. Raises: EngineFailed.
         """
         ...
 
@@ -113,7 +113,8 @@ MAX_STREAMS = 32
 class GraphEngine(ABC):
     """An `Engine` over a runtime that opens ONNX files: batches, streams, errors. A runtime says how a file is opened.
 
-    `model.onnx` is opened at once, so that a broken one is found at start; `saliency.onnx` with `warm_up` or the first call that needs it.
+    `model.onnx` is opened at once, so that a broken one is found at start; `saliency.onnx`, where there is one, with `warm_up` or the
+    first call that needs it.
 
     Calls are cut into a few batch sizes, because runtimes plan memory and choose kernels anew for each size they have not
     seen, and `warm_up` has shown them all of these.
@@ -126,7 +127,7 @@ class GraphEngine(ABC):
     batch_cells = 2_000_000
     """Most pixels in a batch of more than one: the saliency graph keeps every activation, at width 64 some 400 bytes a pixel."""
 
-    def __init__(self, model_onnx: Path, saliency_onnx: Path, *, streams: int = 1) -> None:
+    def __init__(self, model_onnx: Path, saliency_onnx: Path | None, *, streams: int = 1) -> None:
         self._streams = streams
         self._opening = threading.Lock()
         self._places = threading.BoundedSemaphore(streams)  # more at a time are no faster and take more memory
@@ -143,7 +144,12 @@ class GraphEngine(ABC):
         return self._streams
 
     def buckets(self, task: Task) -> tuple[int, ...]:
-        return self._sizes(self._graph(task))
+        return self._sizes(self._graph(task)) if task in self.tasks else (1,)
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Those that it has a graph for."""
+        return (Task.CLASSIFY,) if self._saliency_onnx is None else tuple(Task)
 
     @abstractmethod
     def _open(self, path: Path) -> Graph:
@@ -153,9 +159,12 @@ class GraphEngine(ABC):
         graph = self._graph(Task.CLASSIFY)
         self._check(graph, patches, np.uint8)
         patches = np.ascontiguousarray(patches)
-        logits = np.empty(len(patches), np.float32)
+        logits = np.empty(0, np.float32)
         for part in batches(len(patches), self._sizes(graph)):
-            (logits[part],) = self._run(graph, patches[part])
+            (told,) = self._run(graph, patches[part])
+            if len(logits) == 0:
+                logits = np.empty((len(patches), *told.shape[1:]), np.float32)
+            logits[part] = told
         return logits
 
     def logits_and_gradients(self, pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -175,7 +184,7 @@ class GraphEngine(ABC):
         with ThreadPoolExecutor(self.streams) as threads:
             for size in self.buckets(Task.CLASSIFY):
                 self._on_all(threads, self.logits, np.zeros((size, *patch_shape), np.uint8))
-            for size in self.buckets(Task.EXPLAIN):
+            for size in self.buckets(Task.EXPLAIN) if Task.EXPLAIN in self.tasks else ():
                 self._on_all(threads, self.logits_and_gradients, np.zeros((size, *patch_shape), np.float32))
 
     def _on_all(self, threads: ThreadPoolExecutor, run: Callable[[Any], object], batch: Grey) -> None:
@@ -185,6 +194,8 @@ class GraphEngine(ABC):
     def _graph(self, task: Task) -> Graph:
         if task is Task.CLASSIFY:
             return self._model
+        if self._saliency_onnx is None:
+            raise EngineFailed("The model has no graph that explains it.")
         with self._opening:
             if self._saliency is None:
                 self._saliency = self._opened(self._saliency_onnx)

@@ -234,14 +234,15 @@ class Batcher:
                 self._slowest_s = max(self._slowest_s, time.monotonic() - begun_s)
 
     def _deliver(self, batch: list[Portion], logits: NDArray[np.float32], gradients: NDArray[np.float32] | None, device_s: float) -> None:
-        start = 0
+        parts, start = [], 0
         for portion in batch:
-            of = slice(start, start + len(portion))
-            start = of.stop
-            portion.ask.logits[portion.part] = logits[of]
+            parts.append(slice(start, start + len(portion)))
+            start += len(portion)
             if gradients is not None and portion.ask.gradients is not None:
-                portion.ask.gradients[portion.part] = gradients[of]
+                portion.ask.gradients[portion.part] = gradients[parts[-1]]
         with self._changed:
+            for portion, of in zip(batch, parts, strict=True):
+                portion.ask.take(portion.part, logits[of])
             self._count(batch[0].ask.task, len(logits), device_s)
             self._note_speed(device_s / (COST[batch[0].ask.task] * len(logits)))
             for portion in batch:

@@ -70,7 +70,7 @@ class CudaEngine(GraphEngine):
     def __init__(
         self,
         model_onnx: Path,
-        saliency_onnx: Path,
+        saliency_onnx: Path | None,
         *,
         gpu: int = 0,
         precision: Precision = Precision.FLOAT32,
@@ -85,7 +85,7 @@ class CudaEngine(GraphEngine):
         self._lock = self._page_lock()
         # A CUDA graph belongs to the thread that captured it, and no two threads may touch it.
         self._thread = ThreadPoolExecutor(1, "cuda-graphs") if self._tuning.graphs else None
-        self._paths = {Task.CLASSIFY: model_onnx, Task.EXPLAIN: saliency_onnx}
+        self._paths = {Task.CLASSIFY: model_onnx} | ({} if saliency_onnx is None else {Task.EXPLAIN: saliency_onnx})
         super().__init__(model_onnx, saliency_onnx, streams=1 if self._tuning.graphs else self._tuning.streams)
 
     @property
@@ -98,7 +98,7 @@ class CudaEngine(GraphEngine):
 
     def warm_up(self, patch_shape: PatchShape) -> None:
         if self._tuning.search is None and patch_shape == self.patch_shape:
-            for task in Task:
+            for task in self.tasks:
                 self._settle_search(task)
         super().warm_up(patch_shape)
 

@@ -50,11 +50,18 @@ class Ask:
     num_done: int = 0
     device_s: float = 0.0
     logits: NDArray[np.float32] = field(init=False)
+    """(N,), or (N, F) once the first of them have come from a graph that tells F numbers of each."""
     gradients: NDArray[np.float32] | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.logits = np.empty(len(self.patches), np.float32)
         self.gradients = np.empty(self.patches.shape, np.float32) if self.task is Task.EXPLAIN else None
+
+    def take(self, part: slice, logits: NDArray[np.float32]) -> None:
+        """What was told of some of its patches."""
+        if logits.shape[1:] != self.logits.shape[1:]:
+            self.logits = np.empty((len(self.patches), *logits.shape[1:]), np.float32)
+        self.logits[part] = logits
 
     @property
     def num_waiting(self) -> int:

@@ -38,7 +38,7 @@ class OnnxEngine(GraphEngine):
 
     runtime = "ONNX Runtime"
 
-    def __init__(self, model_onnx: Path, saliency_onnx: Path, *, share: Share | None = None) -> None:
+    def __init__(self, model_onnx: Path, saliency_onnx: Path | None, *, share: Share | None = None) -> None:
         share = share or Share.alone()
         self._ort = load_library()
         self._threads = share.cores_a_stream

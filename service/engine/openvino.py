@@ -17,7 +17,7 @@ from service.errors import EngineFailed
 class OpenVinoEngine(GraphEngine):
     runtime = "OpenVINO"
 
-    def __init__(self, model_onnx: Path, saliency_onnx: Path, *, share: Share | None = None) -> None:
+    def __init__(self, model_onnx: Path, saliency_onnx: Path | None, *, share: Share | None = None) -> None:
         share = share or Share.alone()
         if share.cores_a_stream == 1:
             self.sizes = (4, 2, 1)  # a batch's activations stay in a core's own cache: 605 patches a second, 539 in batches of 16

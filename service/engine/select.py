@@ -25,12 +25,12 @@ _log = logging.getLogger(__name__)
 
 
 def open_engine(
-    model_onnx: Path, saliency_onnx: Path, *, device: str, share: Share | None = None, precision: Precision = Precision.FLOAT32
+    model_onnx: Path, saliency_onnx: Path | None, *, device: str, share: Share | None = None, precision: Precision = Precision.FLOAT32
 ) -> GraphEngine:
     """An engine on `device` (one of `DEVICES`). `engine.device` says what it came to; so does the log, and why nothing better.
 
-    `share` parts the CPU's cores; unless it is given, one call at a time has them all. `precision` is what a GPU may calculate in as
-    long as its answers stay what they are in float32; a CPU always calculates in float32.
+    Without `saliency_onnx` it explains nothing. `share` parts the CPU's cores; unless it is given, one call at a time has them all.
+    `precision` is what a GPU may calculate in as long as its answers stay what they are in float32; a CPU always does in float32.
 
     Raises: EngineFailed when the device is not known, not there, or cannot open the graphs.
     """
@@ -48,7 +48,7 @@ def open_engine(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _open(model: Path, saliency: Path, name: str, share: Share | None, precision: Precision) -> GraphEngine:
+def _open(model: Path, saliency: Path | None, name: str, share: Share | None, precision: Precision) -> GraphEngine:
     if name == "openvino":
         return OpenVinoEngine(model, saliency, share=share)
     if name == "onnx-cpu":

@@ -27,7 +27,7 @@ class TensorRtEngine(CudaEngine):
     def __init__(
         self,
         model_onnx: Path,
-        saliency_onnx: Path,
+        saliency_onnx: Path | None,
         *,
         gpu: int = 0,
         precision: Precision = Precision.FLOAT32,

@@ -26,7 +26,7 @@ class Answer:
     """What a graph says of N patches."""
 
     logits: NDArray[np.float32]
-    """(N,)"""
+    """(N,), or (N, F) of a graph that tells F numbers of each."""
     gradients: NDArray[np.float32] | None
     """d logit / d grey level, (N, C, T, h, w); None where the patches were only classified."""
     device_s: float

@@ -14,7 +14,7 @@ from service.errors import BadBundle, OperatorError, SeashoreError, UnknownModel
 from service.findings import Analysis
 from service.jobs.folder import ANALYSIS, JobFolder
 from service.jobs.ledger import Entry, State
-from service.options import parse_options, region_text
+from service.options import parse_options, region_text, signs_text
 from service.pipeline import Options, Progress
 from service.reader import Reader, open_timed
 from service.record import analysis_from_json, analysis_to_json
@@ -43,11 +43,12 @@ class Asked:
             "rows": self.options.rows.value,
             "region": region_text(self.options.region) or None,
             "mm_per_px": None if self.options.mm_per_px is None else repr(self.options.mm_per_px),
+            **({"signs": signs_text(self.options.signs)} if self.options.signs else {}),
         }
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> "Asked":
-        options = {name: fields[name] for name in ("saliency", "rows", "region", "mm_per_px")}
+        options = {name: fields.get(name) for name in ("saliency", "rows", "region", "mm_per_px", "signs")}
         return cls(fields["model"], parse_options(**options))
 
 

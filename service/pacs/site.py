@@ -11,6 +11,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, model_validator
 
+from service.errors import BadOption
+from service.options import parse_signs
 from service.pacs.rules import EVERY_ULTRASOUND_OBJECT, Rule, parse_rule
 
 AETitle = Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$", strip_whitespace=True)]
@@ -34,6 +36,14 @@ def _readable_rule(text: str) -> str:
     return text
 
 
+def _readable_signs(text: str) -> str:
+    try:
+        parse_signs(text)
+    except BadOption as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
 def _refuse_twins(what: str, key: str, names: Sequence[str]) -> None:
     twin = next((name for name in names if names.count(name) > 1), None)
     if twin is not None:
@@ -42,6 +52,7 @@ def _refuse_twins(what: str, key: str, names: Sequence[str]) -> None:
 
 ExistingFile = Annotated[Path, AfterValidator(_existing)]
 WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
+SignsText = Annotated[str, AfterValidator(_readable_signs)]
 RuleText = Annotated[str, AfterValidator(_readable_rule)]
 Flag = Annotated[bool, Field(strict=True)]
 Seconds = Annotated[float, Field(strict=True, gt=0, le=30 * 24 * 3600.0)]
@@ -175,6 +186,8 @@ class Site(_Table):
     destination: tuple[Destination, ...] = ()
     analyse: RuleText | None = None
     """The rule: which instances are analysed, as an expression over elements (see `rules`). None: whatever is ultrasound."""
+    signs: SignsText = "none"
+    """Signs looked for besides sliding, as the API's `signs=`: none, all, or names with commas between them."""
     strip_identity: Flag = False
     """Keep the copy that is analysed without the patient's identity. Results then cannot be written into the study: for research nodes."""
     show_outside_region: Flag = False

@@ -7,7 +7,7 @@ KINDS = {ResultKind.SR: "structured report", ResultKind.SC: "annotated clip", Re
 
 def sentences(site: Site) -> list[str]:
     """One thing each, in the order of the file."""
-    return [*_receive(site.receive), _rule(site), _archive(site.archive), *_destinations(site), *_privacy(site)]
+    return [*_receive(site.receive), _rule(site), *_signs(site), _archive(site.archive), *_destinations(site), *_privacy(site)]
 
 
 def senders(receive: Receive) -> str:
@@ -31,6 +31,10 @@ def _rule(site: Site) -> str:
     if site.analyse is None:
         return "Analyses every ultrasound clip."
     return f"Analyses clips of which this holds: {' '.join(site.analyse.split())}"
+
+
+def _signs(site: Site) -> list[str]:
+    return [] if site.signs == "none" else [f"Looks besides sliding for these signs, where there is a model for them: {site.signs}."]
 
 
 def _archive(archive: Archive | None) -> str:

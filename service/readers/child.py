@@ -37,6 +37,7 @@ from service.readers.words import (
     READY,
     REFUSED,
     ROOM,
+    SLIDING,
     SPENT,
     TOLD,
     Annotate,
@@ -46,6 +47,7 @@ from service.readers.words import (
     Mmode,
     Order,
     Read,
+    ReadSign,
     Render,
     Report,
     obey,
@@ -54,29 +56,26 @@ from service.readers.words import (
 from service.record import analysis_to_json
 from service.sandbox.cage import Cage, enter_cage
 from service.settings import Settings
+from service.shelf import ModelEntry
+from service.sign_bundle import read_sign_bundle
+from service.sign_reading import AskedSign, LoadedSign
 from service.telemetry import describe_bug
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
-class ServiceDevice:
-    """A `Device`: the service's, over there. Its clip has its turn from when it is read to when that is done."""
+class Questions:
+    """What was asked of the service's devices and has not been answered."""
 
     def __init__(self, wire: Wire) -> None:
-        self.device = ""
-        """Where the patches of the present clip are classified; each order says it."""
         self._wire = wire
         self._numbers = itertools.count()
         self._asked: dict[int, Future[Answer]] = {}
 
-    def turn(self, lane: Lane = Lane.INTERACTIVE) -> "ServiceTurn":
-        """The lane is the one that the service opened the clip's turn in."""
-        return ServiceTurn(self)
-
-    def ask(self, task: Task, patches: Grey) -> "Future[Answer]":
+    def ask(self, of: str, task: Task, patches: Grey) -> "Future[Answer]":
         number, future = next(self._numbers), Future[Answer]()
         self._asked[number] = future
-        say(self._wire, ASKED, {"number": number, "task": task.value}, {"patches": patches})
+        say(self._wire, ASKED, {"number": number, "of": of, "task": task.value}, {"patches": patches})
         return future
 
     def settle(self, answered: Answered) -> None:
@@ -87,12 +86,28 @@ class ServiceDevice:
         self._asked.clear()
 
 
+class ServiceDevice:
+    """A `Device`: the service's, over there. Its clip has its turn from when it is read to when that is done."""
+
+    def __init__(self, questions: Questions, of: str, device: str = "") -> None:
+        """`of`: whose patches they are, SLIDING or a model of signs."""
+        self.device = device
+        """Where the patches of the present clip are classified; each order says it."""
+        self._questions = questions
+        self._of = of
+
+    def turn(self, lane: Lane = Lane.INTERACTIVE) -> "ServiceTurn":
+        """The lane is the one that the service opened the clip's turn in."""
+        return ServiceTurn(self._questions, self._of)
+
+
 class ServiceTurn:
-    def __init__(self, device: ServiceDevice) -> None:
-        self._device = device
+    def __init__(self, questions: Questions, of: str) -> None:
+        self._questions = questions
+        self._of = of
 
     def ask(self, task: Task, patches: Grey) -> "Future[Answer]":
-        return self._device.ask(task, patches) if len(patches) else nothing_asked(task, patches)
+        return self._questions.ask(self._of, task, patches) if len(patches) else nothing_asked(task, patches)
 
     def __enter__(self) -> Self:
         return self
@@ -112,8 +127,9 @@ class Desk:
         """`gaps`: what its cage leaves open."""
         self._wire = wire
         self._gaps = gaps
-        self._device = ServiceDevice(wire)
-        self._reader = ClipReader(settings, self._load)
+        self._questions = Questions(wire)
+        self._device = ServiceDevice(self._questions, SLIDING)
+        self._reader = ClipReader(settings, self._load, self._load_sign)
         self._orders: queue.SimpleQueue[tuple[Order, list[int]]] = queue.SimpleQueue()
         self._dropped = threading.Event()
         self._last_told: tuple[float, str] | None = None
@@ -126,7 +142,7 @@ class Desk:
             said, files = obey(self._wire)
             match said:
                 case Answered() as answered:
-                    self._device.settle(answered)
+                    self._questions.settle(answered)
                 case Drop():
                     self._dropped.set()
                 case order:
@@ -148,7 +164,7 @@ class Desk:
                 limit = limit_met(bug)
                 say(self._wire, BROKEN, {"where": describe_bug(bug)}) if limit is None else say(self._wire, SPENT, {"limit": limit})
             finally:
-                self._device.forget()
+                self._questions.forget()
                 for file in files:
                     os.close(file)
 
@@ -181,14 +197,21 @@ class Desk:
     def _read(self, order: Read, handed: HandedFile) -> None:
         self._device.device = order.device
         if self._reader.model(order.entry).bundle.fingerprint != order.fingerprint:
-            raise EngineFailed(f"The model {order.entry} has been replaced in the store. Reload the service.")
+            raise _replaced(order.entry)
+        signs = tuple(map(self._asked, order.signs))
         start_s = time.perf_counter()
         clip = self._open(order.clip, handed)
         decode_ms = (time.perf_counter() - start_s) * 1000
-        analysis, arrays = self._reader.read(
-            clip, order.entry, order.options, self._tell, decode_ms=decode_ms, keeps_arrays=order.keeps_arrays
+        analysis, arrays = self._reader.read_asked(
+            clip, order.entry, order.options, signs, self._tell, decode_ms=decode_ms, keeps_arrays=order.keeps_arrays
         )
         say(self._wire, DONE, analysis_to_json(analysis), {} if arrays is None else arrays.by_name())
+
+    def _asked(self, ordered: ReadSign) -> AskedSign:
+        bundle = self._reader.sign(ordered.entry).bundle
+        if bundle.fingerprint != ordered.fingerprint:
+            raise _replaced(ordered.entry)
+        return AskedSign(LoadedSign(bundle, ServiceDevice(self._questions, bundle.name, ordered.device)), ordered.signs)
 
     def _tell(self, share: float, stage: str) -> None:
         if self._dropped.is_set():
@@ -203,6 +226,14 @@ class Desk:
 
     def _load(self, folder: Path) -> LoadedModel:
         return LoadedModel(read_bundle(folder), self._device)
+
+    def _load_sign(self, folder: Path) -> LoadedSign:
+        bundle = read_sign_bundle(folder)
+        return LoadedSign(bundle, ServiceDevice(self._questions, bundle.name))
+
+
+def _replaced(entry: ModelEntry) -> EngineFailed:
+    return EngineFailed(f"The model {entry} has been replaced in the store. Reload the service.")
 
 
 def limit_met(bug: Exception) -> str | None:

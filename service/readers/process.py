@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -66,6 +66,8 @@ DIES_WITHIN_S = 1.0
 """Once it has hung up."""
 
 Ask = Callable[[Task, Grey], "Future[Answer]"]
+Asks = Mapping[str, Ask]
+"""By model: SLIDING, or the name of one of signs."""
 
 
 class ReaderLost(Exception):
@@ -126,9 +128,9 @@ class ReaderProcess:
     def is_alive(self) -> bool:
         return self._child.poll() is None
 
-    def run(self, ordered: Order, files: Sequence[int], ask: Ask, tell: Progress) -> Word:
+    def run(self, ordered: Order, files: Sequence[int], asks: Asks, tell: Progress) -> Word:
         """What the reader says when it is done. `files` are the clip and, where something is drawn, what it is drawn to; they stay open.
-        `ask` puts patches to the device; `tell` hears how far it is, every few milliseconds.
+        `asks` put patches to the devices; `tell` hears how far it is, every few milliseconds.
 
         Raises: ReaderLost, NeverBegan, LimitReached; RequestError; EngineFailed; RemoteBug; whatever `tell` raises. After those the
         reader may still be at it until `settle`.
@@ -151,7 +153,7 @@ class ReaderProcess:
                 if word.kind == TOLD:
                     told = _progress(word)
                 elif word.kind == ASKED:
-                    number, task, patches = _question(word)
+                    number, ask, task, patches = _question(word, asks)
                     num_asked += 1
                     ask(task, patches).add_done_callback(partial(_ring, bell, number))
                 elif word.kind in ENDS:
@@ -238,11 +240,12 @@ def _progress(word: Word) -> tuple[float, str]:
     return share, stage
 
 
-def _question(word: Word) -> tuple[int, Task, NDArray[Any]]:
+def _question(word: Word, asks: Asks) -> tuple[int, Ask, Task, NDArray[Any]]:
     number, task, patches = word.fields.get("number"), word.fields.get("task"), word.arrays.get("patches", np.empty(0))
-    if not isinstance(number, int) or task not in [known.value for known in Task] or patches.ndim != 5:
+    ask = asks.get(str(word.fields.get("of")))
+    if not isinstance(number, int) or ask is None or task not in [known.value for known in Task] or patches.ndim != 5:
         raise ReaderLost
-    return number, Task(task), patches
+    return number, ask, Task(task), patches
 
 
 def _done(word: Word) -> Word:

@@ -4,8 +4,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -16,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.cine.clip import Clip
-from service.engine.base import Grey, Task
 from service.engine.healing import Care
 from service.engine.precision import Precision
-from service.engine.turn import Answer, Lane
+from service.engine.turn import Lane
 from service.errors import EngineFailed, UnreadableClip
 from service.evidence.identity import Identity
 from service.evidence.rendition import Marks, Rendition
@@ -30,12 +28,15 @@ from service.model import LoadedModel
 from service.pipeline import Options, Progress, hear_nothing
 from service.reader import ClipReader
 from service.readers.pool import ReaderPool
-from service.readers.process import LimitReached, NeverBegan, ReaderLost, ReaderProcess
-from service.readers.words import CALL, MEMORY, OUTPUT, TIME, Annotate, File, Mmode, Order, Read, Render, Report, Word
+from service.readers.process import Asks, LimitReached, NeverBegan, ReaderLost, ReaderProcess
+from service.readers.words import CALL, MEMORY, OUTPUT, SLIDING, TIME, Annotate, File, Mmode, Order, Read, ReadSign, Render, Report, Word
 from service.record import analysis_from_json
 from service.remote.calls import RemoteBug
 from service.settings import Settings
 from service.shelf import ModelEntry
+from service.sign_loading import load_healing_sign
+from service.sign_reading import AskedSign
+from service.sign_shelf import untold
 from service.standing import ReaderStanding
 from service.telemetry import describe_bug
 
@@ -43,6 +44,8 @@ Result = TypeVar("Result")
 
 EXIT_ENGINE_LOST = 70
 """EX_SOFTWARE of sysexits.h: whoever runs the service (Docker, systemd) starts it again."""
+NO_DEVICE: Asks = {}
+"""Nobody draws with it."""
 TRIES = 2
 """The first process may have been ended by somebody; one that dies over the same clip again was ended by the clip."""
 
@@ -53,9 +56,10 @@ class PooledReader(ClipReader):
     """The models are here, on one device; each clip is decoded, cut, pooled and drawn in a process that reads nothing else meanwhile."""
 
     def __init__(self, settings: Settings, load: Callable[[Path], LoadedModel] | None = None) -> None:
+        """As `ClipReader`."""
         care = Care(settings.engine_stuck_s, settings.engine_tries, end_process)
         healing = partial(load_healing_model, device=settings.device, precision=Precision(settings.precision), care=care)
-        super().__init__(settings, load or healing)
+        super().__init__(settings, load or healing, partial(load_healing_sign, device=settings.device, care=care))
         self._num_warm = settings.max_concurrent
         self._num_processes = settings.max_concurrent + settings.max_background
         self.pool = ReaderPool(settings.of_readers(), self._num_processes, must_be_caged=settings.cage == "require")
@@ -98,14 +102,20 @@ class PooledReader(ClipReader):
         keeps_arrays: bool = False,
     ) -> tuple[Analysis, Arrays | None]:
         """The same on another device than the shelf's. `entry`: where the processes find the model's bundle."""
-        order = Read(_file(clip), entry, model.bundle.fingerprint, model.engine.device, options, keeps_arrays)
+        signs = self._signs.asked(options.signs)
+        ordered = tuple(map(_ordered, signs))
+        order = Read(_file(clip), entry, model.bundle.fingerprint, model.engine.device, options, keeps_arrays, ordered)
 
         def read(process: ReaderProcess) -> tuple[Analysis, Arrays | None]:
-            with model.engine.turn(lane) as turn:
-                return _findings(process.run(order, [file.fileno()], turn.ask, on_progress or hear_nothing))
+            with ExitStack() as turns:
+                asks = {SLIDING: turns.enter_context(model.engine.turn(lane)).ask}
+                for sign in signs:
+                    asks[sign.model.bundle.name] = turns.enter_context(sign.model.engine.turn(lane)).ask
+                return _findings(process.run(order, [file.fileno()], asks, on_progress or hear_nothing))
 
         with _path(clip).open("rb") as file:
-            return self._in_a_process(read, on_progress or hear_nothing)
+            analysis, arrays = self._in_a_process(read, on_progress or hear_nothing)
+        return replace(analysis, warnings=(*analysis.warnings, *untold(options.signs, signs))), arrays
 
     def annotate(self, clip: Clip, analysis: Analysis, out: Path | BinaryIO) -> None:
         self._draw(Annotate(_file(clip), analysis), clip, out, None, _nothing)
@@ -134,7 +144,7 @@ class PooledReader(ClipReader):
         tell = on_progress or hear_nothing
         with _path(clip).open("rb") as file, nullcontext() if out is None else _whole(out) as drawn:
             files = [file.fileno()] if drawn is None else [file.fileno(), drawn.fileno()]
-            return self._in_a_process(lambda process: understand(process.run(order, files, _ask_nothing, tell)), tell)
+            return self._in_a_process(lambda process: understand(process.run(order, files, NO_DEVICE, tell)), tell)
 
     def _in_a_process(self, work: Callable[[ReaderProcess], Result], tell: Progress) -> Result:
         num_lost = num_gone = 0
@@ -246,5 +256,7 @@ def _nothing(done: Word) -> None:
     """What was drawn lies in its file."""
 
 
-def _ask_nothing(task: Task, patches: Grey) -> "Future[Answer]":
-    raise ReaderLost  # nobody draws with the device
+def _ordered(asked: AskedSign) -> ReadSign:
+    bundle = asked.model.bundle
+    entry = ModelEntry(bundle.name, bundle.version, is_default=False, is_loaded=True)
+    return ReadSign(entry, bundle.fingerprint, asked.model.engine.device, asked.signs)

@@ -37,6 +37,21 @@ class File:
     """It may be as long as a job's."""
 
 
+SLIDING = ""
+"""Whose patches are asked about, where they are not those of a model of signs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSign:
+    """A model of signs that is asked about the same clip."""
+
+    entry: ModelEntry
+    fingerprint: str
+    device: str
+    signs: tuple[str, ...]
+    """Which of those that it tells."""
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     clip: File
@@ -47,6 +62,7 @@ class Read:
     """Where the patches will be classified."""
     options: Options
     keeps_arrays: bool
+    signs: tuple[ReadSign, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from service.remote.calls import RemoteBug, Replicas
 from service.remote.sent import Page, SentClip
 from service.settings import Settings
 from service.shelf import ModelEntry, ModelShelf, OverShelf
+from service.sign_shelf import SignEntry, stated_signs
 
 START_WITHIN_S = 300.0
 """A cluster's first replicas; machines that must be started for them take minutes."""
@@ -37,7 +38,12 @@ class RemoteReader(OverShelf[bool]):
     def __init__(self, settings: Settings, readers: Replicas) -> None:
         self._opener = ClipReader(settings)  # opens files; it is never asked for a model
         self._readers = readers
+        self._store = settings.model_store
         super().__init__(ModelShelf(settings.model_store, settings.default_model, self._load, settings.trusted_keys))
+
+    def signs(self) -> tuple[SignEntry, ...]:
+        """As the store states them: the cluster's readers run them on their own processors, and load them when they are first asked."""
+        return stated_signs(self._store)
 
     def open(self, path: Path, *, unhurried: bool = False) -> FileClip:
         """Nothing is looked at yet: what is wrong with the clip is raised by `read`."""

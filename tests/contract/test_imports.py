@@ -25,12 +25,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("service.remote", "service.validation"),
     ("service.reader",),
     ("service.file_clip", "service.record"),
+    ("service.sign_shelf",),
     ("service.shelf",),
     ("service.options",),
-    ("service.loading", "service.signature"),
+    ("service.loading", "service.sign_loading", "service.signature"),
     ("service.pipeline",),
     ("service.answer",),
     ("service.tracked",),
+    ("service.sign_reading",),
     ("service.reading",),
     ("service.model",),
     ("service.evidence",),
@@ -40,7 +42,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("service.drift", "service.manifest", "service.metrics"),
     ("service.manifest_signs",),
     ("service.manifest_rows", "service.pseudonyms"),
-    ("service.bundle",),
+    ("service.bundle", "service.sign_bundle"),
+    ("service.bundle_files",),
     ("service.cine",),
     ("service.logs",),
     ("service.settings", "service.telemetry", "service.disk", "service.sandbox", "service.tracing", "service.versions"),
@@ -80,6 +83,7 @@ ONLY_THERE = {
 
 TRAINING_MAY_IMPORT = (
     "service.bundle",
+    "service.bundle_files",
     "service.cine",
     "service.errors",
     "service.findings",
@@ -88,6 +92,7 @@ TRAINING_MAY_IMPORT = (
     "service.metrics",
     "service.pseudonyms",
     "service.report",
+    "service.sign_bundle",
 )
 _JUDGES = (
     "assemble",

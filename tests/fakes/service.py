@@ -27,15 +27,16 @@ from service.errors import BadBundle, SeashoreError, UnknownModel
 from service.evidence.identity import Identity
 from service.evidence.mmode import mmode
 from service.evidence.rendition import Marks, Rendition, render
-from service.findings import Analysis, Arrays, Line, Verdict
+from service.findings import SIGNS, Analysis, Arrays, Line, Verdict
 from service.options import check_line
-from service.pipeline import Options, Progress
+from service.pipeline import ALL_SIGNS, Options, Progress
 from service.reader import ClipReader, Reader
 from service.reading import Saliency
 from service.settings import Settings
 from service.shelf import ModelEntry
+from service.sign_shelf import SignEntry
 from service.standing import ModelStanding, Presence, ReaderStanding
-from tests.fakes.analysis import example_analysis
+from tests.fakes.analysis import example_analysis, example_signs
 
 PATIENT = "Doe^Jane"
 MODEL = ModelEntry("resnet3d18-w16", "0.1.0", is_default=True, is_loaded=True)
@@ -60,6 +61,12 @@ class WordClip:
         yield from (np.repeat(frame[..., None], 3, axis=2) for frame in self.frames())
 
 
+SIGN_MODELS = (
+    SignEntry("blines-small", "1.0.0", ("b_lines",), is_loaded=True),
+    SignEntry("signs-small", "1.0.0", ("a_lines", "effusion", "consolidation"), is_loaded=True),
+)
+
+
 class WordReader:
     """Answers what the clip says.
 
@@ -82,6 +89,9 @@ class WordReader:
 
     def models(self) -> tuple[ModelEntry, ...]:
         return MODEL, OTHER_MODEL
+
+    def signs(self) -> tuple[SignEntry, ...]:
+        return SIGN_MODELS
 
     def find(self, model: str | None) -> ModelEntry:
         if model not in (None, MODEL.name, str(MODEL)):
@@ -130,7 +140,9 @@ class WordReader:
         if clip.word == "slow":
             self._read_slowly(on_progress)
         self._raise_if_error(clip.word)
-        return _answer(clip.word, with_saliency=options.saliency is not Saliency.NONE)
+        analysis, arrays = _answer(clip.word, with_saliency=options.saliency is not Saliency.NONE)
+        signs = SIGNS if options.signs == ALL_SIGNS else options.signs
+        return replace(analysis, signs=tuple(found for found in example_signs() if found.sign in signs)), arrays
 
     def annotate(self, clip: Clip, analysis: Analysis, out: Path) -> None:
         assert isinstance(clip, WordClip)

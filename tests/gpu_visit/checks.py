@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from service.bundle import find_bundles
+from service.bundle_files import find_bundles
 from service.engine.base import PatchShape
 from service.engine.cuda import Tuning
 from service.engine.precision import GRADIENT_LIMIT, LOGIT_LIMIT, Difference, Precision, difference

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from service.manifest import SIGNS
+from service.findings import SIGNS
 from training.phantom.pathology import Consolidation
 from training.phantom.spec import BLine, Obstruction, PhantomSpec, Rib, half_width_mm
 from training.population import FRAME_RATES_FPS, population

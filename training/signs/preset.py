@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from service.cine.frame_spec import FrameSpec
-from service.manifest import SIGNS
+from service.findings import SIGNS
 from training.experiment import ExperimentError, from_table, read_toml
 
 PRESETS = Path(str(files("training"))) / "experiments" / "signs"

@@ -9,6 +9,7 @@ from service.jobs.folder import CLIP, JobFolder
 from service.jobs.ledger import State
 from service.jobs.office import JobOffice
 from service.jobs.reading import Asked, is_our_fault
+from service.options import parse_signs
 from service.pacs.audit import AuditTrail, Event
 from service.pacs.incoming.inbox import InboxFull, Received
 from service.pacs.incoming.screen import screen
@@ -74,7 +75,7 @@ class Intake:
         self._enqueue(job, entry)
 
     def _enqueue(self, job: str, entry: ModelEntry) -> None:
-        asked = Asked(str(entry), Options(saliency=Saliency.VANILLA))
+        asked = Asked(str(entry), Options(saliency=Saliency.VANILLA, signs=parse_signs(self._site.signs)))
         self._office.ledger.enqueue(INSTANCES_QUEUE, READ_INSTANCE, job, {"job": job, "asked": asked.to_json()})
 
     def take_up_strays(self) -> int:

@@ -1,0 +1,271 @@
+"""Bundles of models for the signs beside sliding: what training hands to the service, in a part of the model store of their own.
+
+model_store/signs/<name>/<version>/
+    model.onnx        uint8 frames (N, 1, T, h, w) -> float32 (N, F): what is told of each run, packed as `Outputs` says
+    manifest.json     name, version, how frames are cut, the signs it tells and their limits, where it was measured, and the sha256 of
+                      every other file
+    golden.mp4        a clip, and
+    golden.json       what the bundle answered for it when it was made
+    MODEL_CARD.md     what it was trained on, what it is good at, what it must not be used for
+    manifest.sig      where a site asks for it: who stands for all of this (`service.signature`)
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.bundle_files import (
+    FORMAT,
+    MANIFEST,
+    check_files,
+    drafted,
+    field,
+    find_bundles,
+    json_object,
+    read_manifest,
+    sha256_of,
+    write_json,
+)
+from service.cine.frame_spec import FrameSpec
+from service.errors import BadBundle
+from service.findings import SIGNS, Verdict
+
+FOLDER = "signs"
+"""Of the model store."""
+MODEL, GOLDEN_CLIP, GOLDEN_ANSWER, MODEL_CARD = "model.onnx", "golden.mp4", "golden.json", "MODEL_CARD.md"
+FILES = (MODEL, GOLDEN_CLIP, GOLDEN_ANSWER, MODEL_CARD)
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One sign that a bundle tells: from the logits of a clip's runs to a probability and a verdict."""
+
+    sign: str
+    output: int
+    """Which of the logits."""
+    pool_quantile: float
+    """Of the logits of all runs: 0.5 is the median, 1 the greatest. A sign may be there for a part of the clip alone."""
+    scale: float
+    offset: float
+    """Platt: probability = sigmoid(scale * logit + offset)."""
+    present_above: float
+    absent_below: float
+    measured: str
+    """On what clips, and how well: a sentence that goes with every answer."""
+
+    def __post_init__(self) -> None:
+        if self.sign not in SIGNS or self.output < 0 or not 0 <= self.pool_quantile <= 1 or self.scale <= 0:
+            raise ValueError(f"A sign is one of {', '.join(SIGNS)}, pooled by a quantile from 0 to 1 and scaled by more than 0.")
+        if not 0 <= self.absent_below <= self.present_above <= 1:
+            raise ValueError("What is absent must end below where what is present begins.")
+
+    def pooled(self, logits: Floats) -> float:
+        """(n,) of all runs, n > 0 -> the clip's probability."""
+        return float(self.probabilities(np.quantile(logits, self.pool_quantile, keepdims=True))[0])
+
+    def probabilities(self, logits: Floats) -> Floats:
+        return np.asarray(1 / (1 + np.exp(-(self.scale * logits + self.offset))), np.float32)
+
+    def verdict(self, probability: float) -> Verdict:
+        if probability >= self.present_above:
+            return Verdict.PRESENT
+        return Verdict.ABSENT if probability < self.absent_below else Verdict.INDETERMINATE
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the graph's F numbers of a run are: K logits, then the attention to its T frames, or a map of each sign."""
+
+    logits: int
+    attention: int = 0
+    """T, or 0."""
+    map_px: int = 0
+    """Side of each of the K maps, or 0."""
+
+    def __post_init__(self) -> None:
+        if self.logits < 1 or min(self.attention, self.map_px) < 0:
+            raise ValueError("A model of signs gives one logit or more.")
+
+    @property
+    def size(self) -> int:
+        return self.logits + self.attention + self.logits * self.map_px**2
+
+    def unpack(self, figures: Floats) -> tuple[Floats, Floats | None, Floats | None]:
+        """(n, F) -> logits (n, K), attention (n, T), maps (n, K, side, side)."""
+        logits, attention, maps = np.split(figures, [self.logits, self.logits + self.attention], axis=1)
+        side = self.map_px
+        return logits, attention if self.attention else None, maps.reshape(-1, self.logits, side, side) if side else None
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The clips it was measured on; of others it says nothing."""
+
+    probes: tuple[str, ...]
+    """"convex", "linear"."""
+    least_fps: float
+    """Different frames a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignBundle:
+    """One bundle whose files are there and are the ones it was made with."""
+
+    name: str
+    version: str
+    directory: Path
+    sha256: str
+    """Of `model.onnx`, hexadecimal."""
+    frames: FrameSpec
+    outputs: Outputs
+    tells: tuple[Told, ...]
+    domain: Domain
+    created: str
+    """When, ISO 8601 in UTC."""
+    training: Mapping[str, Any]
+    """Summary of the training run, for people and logs. Nothing in the service depends on it."""
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.version}"
+
+    @property
+    def signs(self) -> tuple[str, ...]:
+        return tuple(told.sign for told in self.tells)
+
+    @property
+    def model_onnx(self) -> Path:
+        return self.directory / MODEL
+
+    @property
+    def golden_clip(self) -> Path:
+        return self.directory / GOLDEN_CLIP
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that decides an answer. Hexadecimal."""
+        return hashlib.sha256(json.dumps([self.sha256, _decides(self)], sort_keys=True).encode()).hexdigest()
+
+    def golden_answer(self) -> dict[str, Any]:
+        """What the bundle answered for `golden_clip` when it was made. Raises: BadBundle."""
+        return json_object(self.directory / GOLDEN_ANSWER, f"The golden answer of {self}")
+
+
+def newest_sign_bundles(store: Path) -> tuple[Path, ...]:
+    """The newest version of each name of the model store, by name. Nothing of them is read."""
+    newest: dict[str, str] = {}
+    for name, version in find_bundles(store / FOLDER):
+        newest.setdefault(name, version)
+    return tuple(store / FOLDER / name / version for name, version in newest.items())
+
+
+def read_sign_bundle(directory: Path) -> SignBundle:
+    """The bundle in `model_store/signs/<name>/<version>/`, every file checked against its sha256. Raises: BadBundle."""
+    directory = directory.absolute()
+    bundle, sha256 = _read_manifest(directory)
+    check_files(directory, str(bundle), sha256, FILES)
+    return bundle
+
+
+def stated_sign_bundle(directory: Path) -> SignBundle:
+    """As the manifest describes it: quick, and its files are checked only when the bundle is read. Raises: BadBundle."""
+    return _read_manifest(directory)[0]
+
+
+def write_sign_bundle(
+    store: Path,
+    *,
+    name: str,
+    version: str,
+    model_onnx: Path,
+    golden_clip: Path,
+    golden_answer: Callable[[SignBundle], Mapping[str, Any]],
+    model_card: str,
+    frames: FrameSpec,
+    outputs: Outputs,
+    tells: Sequence[Told],
+    domain: Domain,
+    training: Mapping[str, Any],
+) -> SignBundle:
+    """Write `store/signs/<name>/<version>/`, all of it or nothing, and read it back.
+
+    `golden_answer` is asked with the bundle as it will be.
+
+    Raises: BadBundle, as `service.bundle_files.drafted` and for what could not be read again.
+    """
+    with drafted(store / FOLDER, name, version) as draft:
+        shutil.copyfile(model_onnx, draft / MODEL)
+        shutil.copyfile(golden_clip, draft / GOLDEN_CLIP)
+        (draft / MODEL_CARD).write_text(model_card, encoding="utf-8")
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        bundle = SignBundle(name, version, draft, sha256_of(draft / MODEL), frames, outputs, tuple(tells), domain, created, training)
+        write_json(draft / GOLDEN_ANSWER, golden_answer(bundle))
+        write_json(draft / MANIFEST, _manifest(bundle))
+    return read_sign_bundle(store / FOLDER / name / version)
+
+
+def _read_manifest(directory: Path) -> tuple[SignBundle, dict[str, str]]:
+    """The bundle as its manifest describes it, and the sha256 of each of `FILES`. Raises: BadBundle."""
+    fields, sha256 = read_manifest(directory, FILES)
+    called = f"{fields['name']}:{fields['version']}"
+    tells = field(fields, "tells", list, called)
+    outputs, domain, training = (field(fields, key, dict, called) for key in ("outputs", "domain", "training"))
+    frames = FrameSpec.from_json(field(fields, "frames", dict, called))
+    try:
+        told = tuple(Told(**one) for one in tells)
+        bundle = SignBundle(
+            fields["name"],
+            fields["version"],
+            directory,
+            sha256[MODEL],
+            frames,
+            Outputs(**outputs),
+            told,
+            Domain(tuple(domain["probes"]), domain["least_fps"]),
+            fields["created"],
+            training,
+        )
+        _check(bundle)
+    except (TypeError, KeyError, ValueError) as error:
+        raise BadBundle(
+            f"What {called} tells, or where it was measured, is not what this version can read.", log_detail=str(error)
+        ) from error
+    return bundle, sha256
+
+
+def _check(bundle: SignBundle) -> None:
+    """Raises: ValueError."""
+    if not bundle.tells or len(set(bundle.signs)) < len(bundle.tells) or any(told.output >= bundle.outputs.logits for told in bundle.tells):
+        raise ValueError("A bundle tells one sign or more, each once, each from a logit that there is.")
+    if bundle.outputs.attention not in (0, bundle.frames.num_frames):
+        raise ValueError(f"Attention to {bundle.outputs.attention} frames does not fit runs of {bundle.frames.num_frames}.")
+
+
+def _decides(bundle: SignBundle) -> dict[str, Any]:
+    return {
+        "frames": bundle.frames.to_json(),
+        "outputs": asdict(bundle.outputs),
+        "tells": [asdict(told) for told in bundle.tells],
+        "domain": asdict(bundle.domain),
+    }
+
+
+def _manifest(bundle: SignBundle) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "name": bundle.name,
+        "version": bundle.version,
+        "created": bundle.created,
+        **_decides(bundle),
+        "training": dict(bundle.training),
+        "sha256": {file: sha256_of(bundle.directory / file) for file in FILES},
+    }

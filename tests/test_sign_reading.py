@@ -1,0 +1,185 @@
+"""Signs are read beside sliding, in the same walk through the clip; and a clip in which no sliding can be read may still show them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from service.cine.frame_runs import frame_runs
+from service.cine.overview import look_over
+from service.cine.sector import find_sector
+from service.errors import BadBundle
+from service.findings import SIGNS, Analysis, ReasonCode, SignFinding, SignReasonCode, Verdict
+from service.pipeline import Options, analyse
+from service.reading import Saliency
+from service.sign_bundle import Domain, SignBundle, Told
+from service.sign_loading import load_sign
+from service.sign_reading import AskedSign, LoadedSign
+from tests.fakes.inputs import constant_engine, loaded_model
+from tests.fakes.phantoms import small_phantom
+from tests.fakes.signs import FRAME, opened, told, write_bright
+from training.array_clip import ArrayClip
+
+OPTIONS = Options(saliency=Saliency.NONE)
+
+
+@pytest.fixture(scope="module")
+def by_second(tmp_path_factory: pytest.TempPathFactory) -> SignBundle:
+    return write_bright(tmp_path_factory.mktemp("second") / "store")
+
+
+@pytest.fixture(scope="module")
+def by_frame(tmp_path_factory: pytest.TempPathFactory) -> SignBundle:
+    return write_bright(tmp_path_factory.mktemp("frame") / "store", ("a_lines", "effusion"), name="frames", frames=FRAME)
+
+
+def asked(bundle: SignBundle, *signs: str) -> AskedSign:
+    return AskedSign(LoadedSign(bundle, opened(bundle)), signs or bundle.signs)
+
+
+def read(frames: NDArray[np.uint8], *signs: AskedSign, fps: float = 30.0) -> Analysis:
+    return analyse(ArrayClip(frames, fps), loaded_model(constant_engine(2.0)), OPTIONS, signs=signs)[0]
+
+
+def only(analysis: Analysis) -> SignFinding:
+    (found,) = analysis.signs
+    return found
+
+
+def limits(bundle: SignBundle, **changed: float) -> SignBundle:
+    return replace(bundle, tells=tuple(replace(one, **changed) for one in bundle.tells))
+
+
+def brightness(frames: NDArray[np.uint8], bundle: SignBundle) -> NDArray[np.float64]:
+    """The logits of each run, by hand: what the graph is given has the mean of the sector's box, black outside the sector."""
+    clip = ArrayClip(frames, 30.0)
+    sector = find_sector(look_over(clip))
+    assert sector is not None
+    return np.array([(run.frames.mean() - 40) / 10 for run in frame_runs(clip, sector, bundle.frames)])
+
+
+def test_each_run_is_told_and_the_clip_by_their_median(by_second: SignBundle) -> None:
+    frames = small_phantom("present", 3.0).frames
+    by_hand = 1 / (1 + np.exp(-brightness(frames, by_second)))
+
+    found = only(read(frames, asked(by_second)))
+
+    assert (found.sign, found.model.name, found.measured) == ("b_lines", "bright", "Computed in the head.")
+    assert [(round(moment.start_s, 3), round(moment.end_s, 3)) for moment in found.moments] == [(0, 1), (0.8, 1.8), (1.6, 2.6), (2, 3)]
+    assert [moment.probability for moment in found.moments] == pytest.approx(by_hand.tolist(), abs=1e-4)
+    assert found.probability == pytest.approx(float(np.median(by_hand)), abs=1e-4)
+
+
+def test_sliding_is_answered_as_without_signs(by_second: SignBundle) -> None:
+    frames = small_phantom("present", 2.5).frames
+
+    with_signs, without = read(frames, asked(by_second)), read(frames)
+
+    assert without.signs == ()
+    assert with_signs.lung_sliding == without.lung_sliding
+    assert with_signs.quality == without.quality
+    assert with_signs.timings.signs_ms > 0 == without.timings.signs_ms
+
+
+def test_the_representative_frame_is_the_one_attended_to(by_second: SignBundle) -> None:
+    frames = small_phantom("present", 2.0).frames.copy()
+    frames[42] = np.minimum(frames[42].astype(int) + 40 * (frames[42] > 0), 255).astype(np.uint8)  # tick 21 of 15 a second
+    found = only(read(frames, asked(limits(by_second, absent_below=0.0))))
+
+    assert found.representative is not None
+    assert (found.representative.index, found.representative.t_s) == (42, pytest.approx(1.4))
+    attention = found.moments[1].attention
+    assert attention is not None
+    assert (attention.sum(), int(attention.argmax())) == (pytest.approx(1.0), 42 // 2 - 12)
+
+
+def test_a_map_lies_on_the_sectors_box_and_reaches_from_0_to_1(by_frame: SignBundle) -> None:
+    frames = small_phantom("present", 2.0).frames
+    found = read(frames, asked(limits(by_frame, absent_below=0.0), "effusion")).signs
+
+    assert [one.sign for one in found] == ["effusion"]
+    best = found[0].representative
+    assert best is not None
+    assert best.map is not None
+    x0, y0, x1, y1 = best.box
+    assert -0.5 <= x0 < 160 < x1 <= 319.5
+    assert -0.5 <= y0 < 120 < y1 <= 239.5
+    assert (best.map.shape, best.map.max()) == ((2, 2), pytest.approx(1.0))
+
+
+def test_what_is_absent_has_no_representative_frame(by_second: SignBundle) -> None:
+    found = only(read(small_phantom("present", 2.0).frames, asked(limits(by_second, absent_below=0.99, present_above=1.0))))
+
+    assert (found.verdict, found.representative) == (Verdict.ABSENT, None)
+
+
+def test_signs_come_in_their_order_whoever_tells_them(by_second: SignBundle, by_frame: SignBundle) -> None:
+    analysis = read(small_phantom("present", 2.0).frames, asked(by_second), asked(by_frame))
+
+    assert [found.sign for found in analysis.signs] == ["a_lines", "b_lines", "effusion"]
+    assert [found.sign for found in analysis.signs] == [sign for sign in SIGNS if sign != "consolidation"]
+
+
+def test_a_lung_without_a_pleura_is_looked_at_all_the_same(by_frame: SignBundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be fluid, or solid: what explains that nothing slides."""
+    monkeypatch.setattr("service.pipeline.find_pleura", lambda overview, sector: None)
+    analysis = read(small_phantom("present", 2.5).frames, asked(by_frame))
+
+    assert [reason.code for reason in analysis.quality.reasons] == [ReasonCode.NO_PLEURA]
+    assert [found.reason for found in analysis.signs] == [None, None]
+    assert all(len(found.moments) == 12 for found in analysis.signs)
+
+
+def test_no_sign_is_read_in_what_is_not_ultrasound(by_second: SignBundle) -> None:
+    found = only(read(np.zeros((75, 240, 320), np.uint8), asked(by_second)))
+
+    assert (found.verdict, found.probability, found.moments) == (Verdict.NOT_ASSESSABLE, None, ())
+    assert found.reason is not None
+    assert found.reason.code in (SignReasonCode.NOT_ULTRASOUND, SignReasonCode.TOO_DARK)
+
+
+def test_a_clip_shorter_than_a_run_says_what_is_needed(by_second: SignBundle, by_frame: SignBundle) -> None:
+    analysis = read(small_phantom("present", 1.0).frames[:20], asked(by_second), asked(by_frame, "a_lines"))
+
+    of_frame, of_second = analysis.signs
+    assert of_frame.verdict is not Verdict.NOT_ASSESSABLE
+    assert of_second.reason is not None
+    assert (of_second.reason.code, of_second.reason.detail) == (
+        SignReasonCode.TOO_SHORT,
+        "The clip lasts 0.67 s; 1.0 s are needed for this sign.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("domain", "words"),
+    [
+        (Domain(("linear",), 5.0), "Its model was measured on clips of linear probes alone; this one is convex."),
+        (Domain(("convex",), 31.0), "Its model was measured on clips of 31 frames a second and more; this one has 30.0."),
+    ],
+)
+def test_of_clips_outside_its_domain_a_model_says_nothing(by_second: SignBundle, domain: Domain, words: str) -> None:
+    found = only(read(small_phantom("present", 2.0).frames, asked(replace(by_second, domain=domain))))
+
+    assert (found.verdict, found.probability) == (Verdict.NOT_ASSESSABLE, None)
+    assert found.reason is not None
+    assert (found.reason.code, found.reason.detail) == (SignReasonCode.OUTSIDE_DOMAIN, words)
+
+
+def test_a_bundle_whose_graph_answers_its_golden_clip_otherwise_is_refused(by_second: SignBundle, tmp_path: Path) -> None:
+    def lies(bundle: SignBundle) -> dict[str, float]:
+        return {"b_lines": 0.99}
+
+    lying = write_bright(tmp_path / "store", golden_answer=lies)
+
+    assert load_sign(by_second.directory, "cpu").bundle == by_second
+    with pytest.raises(BadBundle, match=r"gives b_lines of its golden clip the probability 0\.\d+; it must be 0\.99\.$"):
+        load_sign(lying.directory, "cpu")
+
+
+def test_every_limit_of_a_sign_is_its_own() -> None:
+    sure, unsure = told("effusion", present_above=0.6), told("effusion", present_above=0.95)
+
+    assert isinstance(sure, Told)
+    assert (sure.verdict(0.9), unsure.verdict(0.9)) == (Verdict.PRESENT, Verdict.INDETERMINATE)
