@@ -365,7 +365,7 @@ def _print_words(outcomes: list[Outcome]) -> None:
 def summary(analysis: Analysis) -> list[str]:
     """One answer in words, the verdict first."""
     sliding, quality = analysis.lung_sliding, analysis.quality
-    lines = [words.headline(analysis), words.probability_line(sliding), *words.reason_lines(quality)]
+    lines = [words.headline(analysis), words.probability_line(sliding), *words.doubts(analysis), *words.reason_lines(quality)]
     if sliding.probability is not None:
         lines += [words.wall_control_line(sliding)]
     if analysis.pleura is not None:
@@ -401,6 +401,7 @@ def _cells(outcome: Outcome) -> tuple[str, str, str]:
     interval = "" if sliding.interval is None else f" ({sliding.interval[0]:.2f}-{sliding.interval[1]:.2f})"
     verdict = "LUNG POINT?" if outcome.analysis.lung_point.suspected else words.VERDICT_WORDS[sliding.verdict]
     because = words.REASON_WORDS[quality.reasons[0].code] if quality.reasons else ""
+    verdict += ", look twice" if words.doubts(outcome.analysis) else ""
     return verdict, number + interval, because
 
 

@@ -40,7 +40,7 @@ def reader() -> WordReader:
 
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
-    for word in ("present", "absent", "lung point", "not assessable", "clip_too_long"):
+    for word in ("present", "absent", "lung point", "not assessable", "doubted", "clip_too_long"):
         (tmp_path / f"{word.replace(' ', '_')}.mp4").write_text(word)
     return tmp_path
 
@@ -73,12 +73,23 @@ def test_a_lung_point_goes_first(reader: WordReader, clips: Path) -> None:
     assert run(reader, "predict", clips / "lung_point.mp4").stdout.startswith("Suspected lung point: slides on one side only\n")
 
 
+def test_what_speaks_against_the_verdict_is_said_below_it(reader: WordReader, clips: Path) -> None:
+    assert run(reader, "predict", clips / "doubted.mp4").stdout.startswith(
+        "Lung sliding: PRESENT\n"
+        "Probability of sliding 0.93 (95 %: 0.85-0.97)\n"
+        "Look twice: the network alone does not see most patches slide. The verdict rests on the measured slide.\n"
+        "Look twice: the chest wall, which cannot slide, reads as if it did. The probe may have moved.\n"
+        "Control: the chest wall itself reads 0.90\n"
+    )
+
+
 def test_several_clips_are_a_table_and_an_unread_one_fails_the_command(reader: WordReader, clips: Path) -> None:
-    result = run(reader, "predict", *(clips / f"{name}.mp4" for name in ("absent", "lung_point", "clip_too_long", "nowhere")))
+    result = run(reader, "predict", *(clips / f"{name}.mp4" for name in ("absent", "doubted", "lung_point", "clip_too_long", "nowhere")))
 
     rows = [[cell.strip() for cell in line.split("│")[2:-1]] for line in result.stdout.splitlines() if line.startswith("│")]
     assert rows == [
         ["ABSENT", "0.07 (0.03-0.15)", ""],
+        ["PRESENT, look twice", "0.93 (0.85-0.97)", ""],
         ["LUNG POINT?", "0.52 (0.31-0.74)", ""],
         ["not read", "", "clip_too_long"],
         ["not read", "", "unreadable_file"],

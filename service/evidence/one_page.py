@@ -157,27 +157,29 @@ def _limits_decide(analysis: Analysis) -> bool:
 
 
 def _notes(paper: Paper, y: float, analysis: Analysis) -> float:
-    """Each reason with what to do, then the warnings, the control and the measurement. Larger where nothing was read."""
+    """Doubts in bold, each reason with what to do, then the warnings, the control and the measurement. Larger where nothing was read."""
     size = NORMAL if analysis.lung_sliding.probability is not None else LARGE_NOTES
-    lines = [(n == 0, line) for text in _texts(analysis) for n, line in enumerate(paper.wrap(text, RIGHT - LEFT - 12, size))]
+    lines = [
+        (n == 0, line, face) for text, face in _texts(analysis) for n, line in enumerate(paper.wrap(text, RIGHT - LEFT - 12, size, face))
+    ]
     room = min(MAX_NOTE_LINES, int((FACTS_TOP - LEAST_FIGURES - y) / (LEADING * size)))
     if len(lines) > room:
-        lines = [*lines[: room - 1], (True, MORE_TO_SAY)]
-    for is_first, line in lines:
+        lines = [*lines[: room - 1], (True, MORE_TO_SAY, Face.PLAIN)]
+    for is_first, line, face in lines:
         y += LEADING * size
         if is_first:
             paper.box(Area(LEFT + 2, y - 0.5 * size, LEFT + 5.5, y - 0.5 * size + 3.5), BLACK)
-        paper.write(line, (LEFT + 12, y), size)
+        paper.write(line, (LEFT + 12, y), size, face=face)
     return y + 14
 
 
-def _texts(analysis: Analysis) -> list[str]:
+def _texts(analysis: Analysis) -> list[tuple[str, Face]]:
     said = [*words.reason_lines(analysis.quality), *analysis.warnings]
     if analysis.lung_sliding.probability is not None:
         said.append(words.wall_control_line(analysis.lung_sliding))
     if analysis.pleura is not None:
         said.append(words.measured_slide_line(analysis.pleura))
-    return said
+    return [*((doubt, Face.BOLD) for doubt in words.doubts(analysis)), *((text, Face.PLAIN) for text in said)]
 
 
 # -- where it comes from --------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ QUIET: Colour = (150, 160, 170)
 SECTOR: Colour = (92, 104, 116)
 PLEURA: Colour = (120, 220, 130)
 LUNG_POINT: Colour = (240, 228, 66)
+DOUBT: Colour = (58, 54, 18)
+"""The ground below words in the lung point's yellow: dark enough to read them, light enough to be seen across a bed."""
 CURSOR: Colour = (240, 240, 240)
 SLIDE: Colour = (190, 200, 210)
 
@@ -93,12 +95,12 @@ class Pen:
                 return size
         return least_px
 
-    def wrap(self, text: str, width_px: int, size_px: int) -> list[str]:
+    def wrap(self, text: str, width_px: int, size_px: int, weight: int = 400) -> list[str]:
         """The text broken at spaces into lines no wider than `width_px`; a longer word is cut off by the drawing."""
         lines: list[str] = []
         for word in text.split():
             longer = f"{lines[-1]} {word}" if lines else word
-            if lines and self.width_px(longer, size_px) <= width_px:
+            if lines and self.width_px(longer, size_px, weight) <= width_px:
                 lines[-1] = longer
             else:
                 lines.append(word)

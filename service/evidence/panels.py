@@ -12,6 +12,7 @@ from service.evidence.layout import Box, Layout
 from service.evidence.mmode import Beam
 from service.evidence.palette import (
     CURSOR,
+    DOUBT,
     LUNG_POINT,
     PANEL,
     PLEURA,
@@ -34,8 +35,10 @@ from service.findings import Analysis, Column, PleuraFinding, Verdict
 SMALL, NORMAL, ADVICE, LARGE = 12, 14, 17, 28
 """Text sizes in pixels."""
 MARGIN = 12
-MAX_NOTES = 8
-"""Lines of notes above the M-mode strip."""
+MAX_NOTES, LEAST_NOTES = 8, 2
+"""Lines of notes above the M-mode strip: doubts go before them and take their room, but never all of it."""
+NOTE_PX, DOUBT_PX = 16, 19
+"""From one line to the next."""
 LEGEND_PX = 108
 CURVE_PX = 58
 WINDOWS_PX = 22
@@ -265,7 +268,7 @@ def _advice(canvas: Image, box: Box, analysis: Analysis, pen: Pen) -> None:
     """Where there is no pleura to show: why, and what to do, large enough to read across a bed."""
     y = box.top + 30
     pen.write(canvas, "Notes", box.left + MARGIN, y, NORMAL, QUIET)
-    for text in (*words.reason_lines(analysis.quality), *analysis.warnings):
+    for text in (*words.doubts(analysis), *words.reason_lines(analysis.quality), *analysis.warnings):
         y += 10
         for line in pen.wrap(text, box.width - 2 * MARGIN, ADVICE):
             y += ADVICE + 7
@@ -274,16 +277,41 @@ def _advice(canvas: Image, box: Box, analysis: Analysis, pen: Pen) -> None:
 
 
 def _notes(canvas: Image, box: Box, analysis: Analysis, pen: Pen) -> int:
-    """What to do about the picture, and the wall control. Returns the y below."""
-    y, width = box.top + 6, box.width - 2 * MARGIN
+    """What to look at twice, what to do about the picture, and the wall control. Returns the y below."""
+    y, width = _doubts(canvas, box, analysis, pen), box.width - 2 * MARGIN
+    room = max(LEAST_NOTES, MAX_NOTES - math.ceil((y - box.top) / NOTE_PX))
+    y += 6
     lines = [line for text in (*words.reason_lines(analysis.quality), *analysis.warnings) for line in pen.wrap(text, width, SMALL)]
-    if len(lines) > MAX_NOTES:
-        lines = [*lines[: MAX_NOTES - 1], f"{lines[MAX_NOTES - 1].rsplit(' ', 1)[0]} ..."]
+    if len(lines) > room:
+        lines = [*lines[: room - 1], f"{lines[room - 1].rsplit(' ', 1)[0]} ..."]
     for line in lines:
-        y += 16
+        y += NOTE_PX
         pen.write(canvas, line, box.left + MARGIN, y, SMALL, LUNG_POINT)
-    pen.write(canvas, words.wall_control_line(analysis.lung_sliding), box.left + MARGIN, y + 16, SMALL, QUIET)
+    pen.write(canvas, words.wall_control_line(analysis.lung_sliding), box.left + MARGIN, y + NOTE_PX, SMALL, QUIET)
     return y + 22
+
+
+def _doubts(canvas: Image, box: Box, analysis: Analysis, pen: Pen) -> int:
+    """On a ground of their own below the banner's verdict, and never cut: they say why it may be wrong. Returns the y below."""
+    y = box.top
+    for text in words.doubts(analysis):
+        lines = pen.wrap(text, box.width - 2 * MARGIN - 34, NORMAL, 600)
+        field = Box(box.left, y, box.right, y + 14 + DOUBT_PX * len(lines))
+        canvas[field.slices] = DOUBT
+        canvas[field.top : field.bottom, field.left : field.left + 5] = LUNG_POINT
+        _warning_sign(canvas, (box.left + 26, (field.top + field.bottom) / 2))
+        for row, line in enumerate(lines, start=1):
+            pen.write(canvas, line, box.left + MARGIN + 34, y + 3 + DOUBT_PX * row, NORMAL, LUNG_POINT, 600)
+        y = field.bottom + 4
+    return y
+
+
+def _warning_sign(canvas: Image, centre: tuple[float, float]) -> None:
+    """A triangle with an exclamation mark: the second cue beside the colour."""
+    x, y = centre
+    fill(canvas, np.array([[x, y - 12], [x + 13, y + 10], [x - 13, y + 10]]), LUNG_POINT)
+    fill(canvas, np.array([[x - 1.5, y - 5], [x + 1.5, y - 5], [x + 1, y + 3], [x - 1, y + 3]]), DOUBT)
+    disc(canvas, (x, y + 6.5), 1.5, DOUBT)
 
 
 def _title(canvas: Image, box: Box, text: str, pen: Pen) -> None:

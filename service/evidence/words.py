@@ -30,6 +30,13 @@ VERDICT_WORDS: dict[Verdict, str] = {
 }
 """One or two words, for a table's cell."""
 
+DOUBTS: dict[str, str] = {
+    "doubt_still_patches": "Look twice: the network alone does not see most patches slide. The verdict rests on the measured slide.",
+    "doubt_sliding_patches": "Look twice: the network alone calls most patches sliding. The verdict rests on the measured slide.",
+    "doubt_control": "Look twice: the chest wall, which cannot slide, reads as if it did. The probe may have moved.",
+}
+"""By their names in the page's texts (service/web/texts/en.js), which say the same."""
+
 
 def headline(analysis: Analysis) -> str:
     """The verdict, without its numbers: "Lung sliding: PRESENT", "Cannot tell: the probe moved"."""
@@ -97,6 +104,22 @@ def measured_slide_line(pleura: PleuraFinding) -> str:
 def reason_lines(quality: Quality) -> tuple[str, ...]:
     """Each reason as sentences to act on, the first one decisive."""
     return tuple(_sentence(reason) for reason in quality.reasons)
+
+
+def doubts(analysis: Analysis) -> tuple[str, ...]:
+    """What a careful reader should look at twice: a verdict that the patches drawn below it, or the chest wall, do not bear out.
+
+    The rule of the page (service/web/words.js), on the numbers as the JSON gives them: no reader gets less than another.
+    """
+    verdict, control = analysis.lung_sliding.verdict, analysis.lung_sliding.wall_control
+    patches = [round(float(patch.probability), 4) for window in analysis.windows for patch in window.patches]
+    says = median(patches) if patches else 0.5
+    holds = {
+        "doubt_still_patches": verdict is Verdict.PRESENT and says < 0.5,
+        "doubt_sliding_patches": verdict is Verdict.ABSENT and says > 0.5,
+        "doubt_control": verdict is Verdict.PRESENT and control is not None and round(float(control), 4) > 0.5,
+    }
+    return tuple(sentence for name, sentence in DOUBTS.items() if holds[name])
 
 
 def _sentence(reason: Reason) -> str:

@@ -51,6 +51,7 @@ ANSWERS = {
     "probe moved": answer(Verdict.INDETERMINATE, PROBE_MOVING),
     "lung point": answer(lung_point=True),
     "not assessable": answer(Verdict.NOT_ASSESSABLE),
+    "doubts": example_analysis(num_windows=1, network=Verdict.ABSENT, wall_control=0.9, with_saliency=False)[0],
 }
 
 
@@ -62,6 +63,7 @@ def test_quality_comes_first_then_the_headline_then_the_number_then_what_to_do(a
         words.quality_line(analysis.quality),
         words.headline(analysis),
         *filter(None, [words.probability_line(analysis.lung_sliding)]),
+        *words.doubts(analysis),
         *words.reason_lines(analysis.quality),
     ]
 
@@ -205,6 +207,15 @@ def test_what_does_not_fit_is_said_to_be_elsewhere() -> None:
     assert [line.text for line in said].count(MORE_TO_SAY) == 1
     assert any(line.text.startswith("<b>too_short</b> & [31mword word") for line in said)
     assert MORE_TO_SAY not in pdf.text(report(ANSWERS["probe moved"]))
+
+
+def test_doubts_are_there_however_much_else_there_is_to_say() -> None:
+    full, doubted = overfull(), ANSWERS["doubts"]
+    both = replace(doubted, quality=full.quality, warnings=full.warnings)
+
+    said = pdf.text(report(both)).split("\n")
+    assert [line for line in said if line.startswith("Look twice: ")] == [*words.doubts(doubted)]
+    assert MORE_TO_SAY in said
 
 
 def test_notes_end_above_the_pictures() -> None:

@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from service.cine.clip import Clip
+from service.evidence.layout import LEAST_CONTENT_PX
 from service.evidence.overlay import Annotator, annotate, window_at
-from service.evidence.palette import LUNG_POINT, PLEURA, probability_colour
+from service.evidence.palette import DOUBT, LUNG_POINT, PLEURA, probability_colour
 from service.findings import Analysis, PatchFinding, Point, Reason, ReasonCode, Verdict, WindowFinding
 from tests.fakes.analysis import PROBE_MOVING, example_analysis
 from tests.fakes.clip import MemoryClip
@@ -190,11 +191,12 @@ def test_colour_is_kept() -> None:
         example_analysis(160, 120, num_windows=1, lung_point=True)[0],
         example_analysis(160, 120, num_windows=1, verdict=Verdict.INDETERMINATE, reasons=(PROBE_MOVING,) * 5)[0],
         example_analysis(160, 120, num_windows=1, verdict=Verdict.INDETERMINATE, lung_point=True, reasons=(DOUBTFUL,))[0],
+        example_analysis(160, 120, num_windows=1, network=Verdict.ABSENT, wall_control=0.9, reasons=(PROBE_MOVING,) * 5)[0],
         example_analysis(160, 120, num_windows=1, mm_per_px=None, with_saliency=False)[0],
         example_analysis(160, 120, verdict=Verdict.NOT_ASSESSABLE)[0],
         bare(160, 120),
     ],
-    ids=["present", "lung point", "many reasons", "doubtful pleura", "no scale, no saliency", "no pleura", "no sector"],
+    ids=["present", "lung point", "many reasons", "doubtful pleura", "doubts", "no scale, no saliency", "no pleura", "no sector"],
 )
 def test_every_kind_of_answer_is_drawn(analysis: Analysis) -> None:
     out = io.BytesIO()
@@ -212,6 +214,50 @@ def test_a_doubtful_pleura_is_asked_about_on_the_picture() -> None:
 
     assert yellow[0] == 0
     assert yellow[1] > 50
+
+
+def side_of(analysis: Analysis) -> NDArray[np.uint8]:
+    annotator = Annotator(black(analysis.clip.width, analysis.clip.height), analysis)
+    return annotator.draw(np.zeros((analysis.clip.height, analysis.clip.width, 3), np.uint8), 0.0)[annotator.layout.side.slices]
+
+
+def doubted(*, reasons: tuple[Reason, ...] = (), wall_control: float = 0.9) -> Analysis:
+    """PRESENT, over patches that are still and, unless another control is given, a wall that slides."""
+    return example_analysis(320, 240, num_windows=1, network=Verdict.ABSENT, wall_control=wall_control, reasons=reasons)[0]
+
+
+def ground_rows(analysis: Analysis) -> list[int]:
+    """Rows of the side panel whose right edge is a doubt's ground."""
+    return np.flatnonzero((side_of(analysis)[:, -3] == DOUBT).all(axis=1)).tolist()
+
+
+def test_each_doubt_has_its_own_field_at_the_top_of_the_notes() -> None:
+    one, two = ground_rows(doubted(wall_control=0.1)), ground_rows(doubted())
+
+    assert ground_rows(example_analysis(320, 240, num_windows=1)[0]) == []
+    assert one == list(range(3 * 19 + 14))  # three lines
+    assert two == [*one, *range(one[-1] + 5, one[-1] + 5 + 2 * 19 + 14)]  # and two, below a gap
+    written = (side_of(doubted())[:, 46:] == LUNG_POINT).all(axis=2).sum(axis=1)  # right of the sign
+    assert [int(written[top : top + 19].sum()) > 30 for top in (3, 22, 41, 78, 97)] == [True] * 5
+
+
+def test_doubts_are_whole_however_much_else_there_is_to_say() -> None:
+    many = tuple(Reason(code, 40 * "word ") for code in ReasonCode if code is not ReasonCode.PLEURA_DOUBTFUL)
+    last = ground_rows(doubted())[-1]
+
+    assert ground_rows(doubted(reasons=many)) == ground_rows(doubted())
+    assert np.array_equal(side_of(doubted(reasons=many))[: last + 1], side_of(doubted())[: last + 1])
+
+
+def test_doubts_and_notes_leave_the_m_mode_its_room() -> None:
+    """On the lowest canvas that there is."""
+    reasons = (Reason(ReasonCode.TOO_DARK, 400 * "word "),)
+    analysis = example_analysis(1600, 400, num_windows=1, network=Verdict.ABSENT, wall_control=0.9, reasons=reasons)[0]
+    annotator = Annotator(black(1600, 400), analysis)
+
+    top, bottom = annotator._cursor.spans[0]
+    assert annotator.layout.side.height == LEAST_CONTENT_PX
+    assert bottom - top >= 100
 
 
 def test_what_could_not_be_measured_is_left_out() -> None:

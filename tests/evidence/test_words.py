@@ -1,12 +1,17 @@
 """The words a clinician reads, read."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from service.evidence import words
 from service.findings import Analysis, Quality, Reason, ReasonCode, Verdict
 from tests.fakes.analysis import PROBE_MOVING, example_analysis
+
+ENGLISH = Path(__file__).resolve().parents[2] / "service" / "web" / "texts" / "en.js"
+STILL, SLIDING, CONTROL = words.DOUBTS.values()
 
 
 def answer(verdict: Verdict, *reasons: Reason, lung_point: bool = False) -> Analysis:
@@ -114,3 +119,48 @@ def test_reasons_are_their_sentences_or_their_words() -> None:
     quality = Quality(False, 0.1, (Reason(ReasonCode.TOO_SHORT, "The clip has 1.2 s; 2.0 s are needed."), Reason(ReasonCode.TOO_DARK, "")))
 
     assert words.reason_lines(quality) == ("The clip has 1.2 s; 2.0 s are needed.", "The picture is too dark.")
+
+
+# -- doubts -----------------------------------------------------------------------------------------------------------
+
+
+def answer_with(verdict: Verdict, patches: list[float], control: float | None = 0.12) -> Analysis:
+    """One window with patches of these probabilities."""
+    analysis = answer(verdict)
+    (window,) = analysis.windows
+    made = tuple(replace(window.patches[0], probability=probability) for probability in patches)
+    sliding = replace(analysis.lung_sliding, wall_control=control)
+    return replace(analysis, lung_sliding=sliding, windows=(replace(window, patches=made),))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "patches", "control", "said"),
+    [
+        (Verdict.PRESENT, [0.1, 0.4999, 0.9], 0.5, (STILL,)),
+        (Verdict.PRESENT, [0.1, 0.5, 0.9], 0.5, ()),
+        (Verdict.PRESENT, [0.1, 0.2, 0.7, 0.9], 0.5, (STILL,)),  # of an even number the middle two: 0.45
+        (Verdict.PRESENT, [0.49996], 0.50004, ()),  # 0.5 in the JSON, and so on the page
+        (Verdict.PRESENT, [0.9], 0.5001, (CONTROL,)),
+        (Verdict.PRESENT, [0.1], 0.9, (STILL, CONTROL)),
+        (Verdict.PRESENT, [], None, ()),
+        (Verdict.ABSENT, [0.1, 0.5001, 0.9], 0.12, (SLIDING,)),
+        (Verdict.ABSENT, [0.1, 0.5, 0.9], 0.9, ()),
+        (Verdict.INDETERMINATE, [0.1], 0.9, ()),
+    ],
+)
+def test_a_verdict_that_patches_or_wall_do_not_bear_out_is_doubted(
+    verdict: Verdict, patches: list[float], control: float | None, said: tuple[str, ...]
+) -> None:
+    assert words.doubts(answer_with(verdict, patches, control)) == said
+
+
+def test_all_windows_count_and_nothing_is_doubted_where_nothing_was_read() -> None:
+    still, sliding = answer_with(Verdict.PRESENT, [0.1] * 3), answer_with(Verdict.PRESENT, [0.9] * 4)
+
+    assert words.doubts(replace(still, windows=still.windows + sliding.windows)) == ()
+    assert words.doubts(answer(Verdict.NOT_ASSESSABLE)) == ()
+
+
+def test_doubts_are_the_sentences_of_the_page() -> None:
+    """That both go by one rule is seen in a browser: tests/web/test_viewer.py."""
+    assert dict(re.findall(r'^  (doubt_\w+): "(.*)",$', ENGLISH.read_text(), re.MULTILINE)) == words.DOUBTS

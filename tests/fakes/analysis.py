@@ -76,9 +76,12 @@ def example_analysis(
     reasons: tuple[Reason, ...] = (),
     mm_per_px: float | None = 0.25,
     with_saliency: bool = True,
+    network: Verdict | None = None,
+    wall_control: float | None = 0.12,
 ) -> tuple[Analysis, Arrays]:
     """A clip of `num_windows` x 60 frames at 30 fps (2 s each), read as `verdict`.
 
+    `network` is what the patches say where that is not the verdict, which then rests on the slide.
     `lung_point` makes the left interspace slide and the right one not (the verdict becomes indeterminate).
     NOT_ASSESSABLE has no pleura, no windows, and the reason `no_pleura` unless others are given.
     """
@@ -88,18 +91,20 @@ def example_analysis(
     if verdict is Verdict.NOT_ASSESSABLE:
         return _not_assessable(fan, num_windows, mm_per_px, reasons or (NO_PLEURA,)), _arrays(0, [], None)
 
-    columns = _column_probabilities(verdict, lung_point)
-    probabilities = [[_clip01(p + 0.02 * ((w + r) % 2)) for p in columns] for w in range(num_windows) for r in range(NUM_ROWS)]
+    columns, patches = _column_probabilities(verdict, lung_point), _column_probabilities(network or verdict, lung_point)
+    probabilities = [[_clip01(p + 0.02 * ((w + r) % 2)) for p in patches] for w in range(num_windows) for r in range(NUM_ROWS)]
     flat = [p for row in probabilities for p in row]
     gradients = _gradients(flat) if with_saliency else None
     saliencies = saliency.from_gradients(gradients) if gradients is not None else (None,) * len(flat)
     windows = tuple(_window(fan, w, probabilities, saliencies) for w in range(num_windows))
+    if network is not None:
+        windows = tuple(replace(window, probability=PROBABILITY[verdict]) for window in windows)
     analysis = Analysis(
         id="example",
         model=_model(),
         clip=_summary(fan, num_windows, mm_per_px),
         quality=Quality(assessable=True, probability=0.9 if not reasons else 0.6, reasons=reasons),
-        lung_sliding=LungSliding(PROBABILITY[verdict], INTERVAL[verdict], verdict, wall_control=0.12),
+        lung_sliding=LungSliding(PROBABILITY[verdict], INTERVAL[verdict], verdict, wall_control),
         lung_point=LungPoint(suspected=lung_point, x_px=fan.at(0.5, 0.0)[0] if lung_point else None),
         sector=fan.outline(),
         pleura=_pleura(fan, columns, num_windows, mm_per_px),

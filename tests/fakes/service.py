@@ -1,8 +1,8 @@
 """A reader whose answers are written in the clip, and the real HTTP service around it on a port of this machine.
 
 A "clip" of this reader is a word: b"present", b"absent", b"indeterminate", b"lung point" and b"not assessable" are answered
-so; b"unsupported_format" (any error's code) raises that error; b"bug" is a bug that quotes a patient's name; b"slow" is read
-until `release()` or until its caller no longer waits.
+so; b"doubted" is present, over patches and a wall that say otherwise; b"unsupported_format" (any error's code) raises that
+error; b"bug" is a bug that quotes a patient's name; b"slow" is read until `release()` or until its caller no longer waits.
 """
 
 import threading
@@ -217,6 +217,8 @@ def _standing(entry: ModelEntry, presence: Presence = Presence.NOT_ASKED, **told
 def _answer(word: str, *, with_saliency: bool) -> tuple[Analysis, Arrays]:
     if word == "lung point":
         return example_analysis(num_windows=1, lung_point=True, with_saliency=with_saliency)
+    if word == "doubted":
+        return example_analysis(num_windows=1, network=Verdict.ABSENT, wall_control=0.9, with_saliency=with_saliency)
     verdict = Verdict(word.replace(" ", "_")) if word.replace(" ", "_") in list(Verdict) else Verdict.PRESENT
     analysis, arrays = example_analysis(num_windows=1, verdict=verdict, with_saliency=with_saliency)
     return replace(analysis, id=f"example-{verdict}"), arrays

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.api.schemas import answer_of
+from service.evidence.words import doubts
+from service.findings import Analysis, Verdict
 from tests.fakes import browser, media, pdf
+from tests.fakes.analysis import example_analysis
 from tests.fakes.browser import Page
 from tests.fakes.phantoms import frozen, small_phantom
 from tests.fakes.service import serving, shipped_reader, wait_until
@@ -99,6 +104,28 @@ def test_a_clip_that_cannot_be_assessed_is_told_what_to_do_and_still_plays(page:
     assert not page.is_shown("#slide-card")
     assert page.text("#frame-number").endswith(" of 66")
     assert page.problems == []
+
+
+def test_the_page_doubts_what_clip_report_and_command_line_doubt(page: Page) -> None:
+    """`words.doubts` is written twice, in Python and here: the same answers go through both."""
+    answers = [
+        example_analysis(160, 120, num_windows=1, with_saliency=False, verdict=verdict, network=network, wall_control=control)[0]
+        for verdict in Verdict
+        for network in (Verdict.PRESENT, Verdict.ABSENT)
+        for control in (None, 0.5, 0.50004, 0.5001, 0.9)
+    ] + [with_patches(verdict, says) for verdict in (Verdict.PRESENT, Verdict.ABSENT) for says in (0.4999, 0.49996, 0.5, 0.50004, 0.5001)]
+    said = [list(doubts(answer)) for answer in answers]
+
+    shown = json.dumps([answer_of(answer).model_dump(mode="json") for answer in answers])
+    assert page.value(f"import('/web/words.js').then(({{doubts}}) => {shown}.map((answer) => [...doubts(answer)]))") == said
+    assert {len(each) for each in said} == {0, 1, 2}
+
+
+def with_patches(verdict: Verdict, says: float) -> Analysis:
+    """All of whose patches have one probability."""
+    analysis, _ = example_analysis(160, 120, num_windows=1, with_saliency=False, verdict=verdict)
+    (window,) = analysis.windows
+    return replace(analysis, windows=(replace(window, patches=tuple(replace(patch, probability=says) for patch in window.patches)),))
 
 
 def test_a_file_that_is_no_clip_is_told_in_a_sentence_and_the_next_clip_is_read(page: Page, tmp_path: Path, lung: bytes) -> None:

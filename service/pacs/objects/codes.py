@@ -35,6 +35,7 @@ LUNG_POINT = _own("lung-point", "Suspected lung point")
 LUNG_POINT_SUSPECTED = _own("lung-point-susp", "Is a lung point suspected?")
 LIMIT = _own("limit", "Reason that limits the answer")
 ANSWER = _own("answer", "Answer in words")
+LOOK_TWICE = _own("look-twice", "What speaks against the answer")
 INTENDED_USE = _own("intended-use", "Intended use")
 
 _SHORTER = {ReasonCode.FRAME_RATE_TOO_LOW: "frame_rate_low"}

@@ -24,7 +24,7 @@ from pydicom.uid import (
 )
 
 from service.evidence.mmode import line_height
-from service.evidence.words import INTENDED_USE, headline
+from service.evidence.words import INTENDED_USE, doubts, headline
 from service.findings import Analysis, Column, PleuraFinding, Point, Verdict
 from service.pacs.objects import codes
 from service.pacs.objects.heading import MANUFACTURER, put_heading
@@ -171,6 +171,8 @@ def _evaluations(analysis: Analysis) -> "Iterator[QualitativeEvaluation]":
 def _texts(analysis: Analysis) -> "Iterator[TextContentItem]":
     """Template 1501 is extensible; what a clinician reads first should be there in words too. A reason's name is its own code."""
     yield _text(codes.ANSWER, headline(analysis))
+    for doubt in doubts(analysis):
+        yield _text(codes.LOOK_TWICE, doubt)
     for reason in analysis.quality.reasons:
         if reason.detail:
             yield _text(codes.REASONS[reason.code], reason.detail)

@@ -15,7 +15,7 @@ from pydicom.sr.codedict import codes as dictionary
 from pydicom.sr.coding import Code
 
 from service.api.schemas import AnswerSchema, answer_of
-from service.evidence.words import REASON_WORDS
+from service.evidence.words import REASON_WORDS, doubts
 from service.findings import Analysis, Reason, ReasonCode, Verdict
 from service.pacs.objects import codes
 from service.pacs.objects.heading import save
@@ -33,6 +33,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "not assessable": {"verdict": Verdict.NOT_ASSESSABLE},
     "lung point": {"lung_point": True},
     "no scale": {"mm_per_px": None},
+    "doubts": {"network": Verdict.ABSENT, "wall_control": 0.9},
 }
 
 
@@ -152,6 +153,16 @@ def test_why_it_cannot_be_assessed_is_coded_and_said(tmp_path: Path) -> None:
     assert coded(clip) == [("lung-sliding", "373068000"), ("limit", "no_pleura")]
     assert texts_of(report)["no_pleura"] == NO_PLEURA.detail
     assert texts_of(report)["answer"] == "Not assessable: no pleural line was found"
+
+
+def test_what_speaks_against_the_verdict_is_said_each_for_itself(tmp_path: Path) -> None:
+    analysis = example(**EXAMPLES["doubts"])
+    (clip,) = content_of(report_of(tmp_path, analysis)).get_image_measurement_groups()
+    said = [str(item.TextValue) for item in walk(clip[0]) if item.get("ValueType") == "TEXT" and item.name == codes.LOOK_TWICE]
+
+    assert said == [*doubts(analysis)]
+    assert len(said) == 2
+    assert "look-twice" not in texts_of(report_of(tmp_path, example()))
 
 
 def texts_of(report: Dataset) -> dict[str, str]:
