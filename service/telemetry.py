@@ -96,7 +96,8 @@ class Metrics:
         if analysis.lung_sliding.probability is not None:
             self._probabilities.observe(analysis.lung_sliding.probability)
         for stage, milliseconds in stages_ms(analysis.timings).items():
-            self.observe_stage(stage, milliseconds / 1000)
+            if stage != "signs" or analysis.signs:  # who does not ask for them would bring their median to nothing
+                self.observe_stage(stage, milliseconds / 1000)
 
     def exposition(self) -> bytes:
         """The text Prometheus scrapes."""

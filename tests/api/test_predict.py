@@ -50,7 +50,7 @@ def test_the_answer_has_the_fields_of_the_contract(client: httpx.Client) -> None
 
     assert list(body) == [
         *("id", "model", "intended_use", "warnings", "clip", "quality", "lung_sliding", "lung_point", "sector", "pleura"),
-        *("windows", "timings_ms"),
+        *("windows", "signs", "timings_ms"),
     ]
     assert body["model"] == {"name": "resnet3d18-w16", "version": "0.1.0", "sha256": "0" * 64, "device": "cpu (OpenVINO)"}
     assert body["intended_use"] == INTENDED_USE
@@ -65,7 +65,7 @@ def test_the_answer_has_the_fields_of_the_contract(client: httpx.Client) -> None
     assert len(body["pleura"]["slide_over_time"]["t_s"]) == len(body["pleura"]["slide_over_time"]["px"])
     assert list(body["windows"][0]) == ["start_s", "end_s", "probability", "patches"]
     assert list(body["windows"][0]["patches"][0]) == ["polygon", "box", "row", "column", "probability", "saliency"]
-    assert list(body["timings_ms"]) == ["decode", "pleura", "model", "saliency", "total"]
+    assert list(body["timings_ms"]) == ["decode", "pleura", "model", "saliency", "signs", "total"]
 
 
 def test_saliency_is_a_grey_picture_of_the_patch_and_one_number_a_frame(client: httpx.Client) -> None:
@@ -131,7 +131,7 @@ def test_options_reach_the_reader(client: httpx.Client, reader: WordReader) -> N
             "salency=none",
             422,
             "bad_option",
-            "There is no option 'salency'; the options are saliency, model, rows, region, mm_per_px.",
+            "There is no option 'salency'; the options are saliency, model, rows, region, mm_per_px, signs.",
         ),
         ("rows=all&rows=pleura", 422, "bad_option", "rows is given 2 times; give it once."),
         ("model=other", 404, "unknown_model", "There is no such model; there is resnet3d18-w16:0.1.0."),

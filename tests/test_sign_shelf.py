@@ -1,0 +1,156 @@
+"""Which models of signs are offered, who tells which sign, and that what is broken there keeps no clip from being read."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from service.errors import BadBundle, BadOption
+from service.findings import SIGNS
+from service.pipeline import ALL_SIGNS
+from service.sign_bundle import SignBundle, read_sign_bundle
+from service.sign_reading import LoadedSign
+from service.sign_shelf import SignEntry, SignShelf, refuse_untold, stated_signs, untold
+from tests.fakes.signs import FRAME, opened, write_bright
+
+
+class Loads:
+    """Opens bundles, and remembers which."""
+
+    def __init__(self) -> None:
+        self.loaded: list[str] = []
+
+    def __call__(self, folder: Path) -> LoadedSign:
+        bundle = read_sign_bundle(folder)
+        self.loaded.append(str(bundle))
+        return LoadedSign(bundle, opened(bundle))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    write_bright(tmp_path / "store", ("b_lines",), name="second")
+    write_bright(tmp_path / "store", ("a_lines", "b_lines", "effusion"), name="frames", frames=FRAME)
+    return tmp_path / "store"
+
+
+def tellers(shelf: SignShelf, *signs: str) -> dict[str, tuple[str, ...]]:
+    return {one.model.bundle.name: one.signs for one in shelf.asked(signs)}
+
+
+def spoil(bundle: SignBundle | Path) -> None:
+    folder = bundle if isinstance(bundle, Path) else bundle.directory
+    (folder / "model.onnx").write_bytes(b"spoilt")
+
+
+def test_a_sign_is_told_by_the_model_made_for_it(store: Path) -> None:
+    shelf = SignShelf(store, Loads())
+
+    assert tellers(shelf, "b_lines") == {"second": ("b_lines",)}
+    assert tellers(shelf, "a_lines", "b_lines") == {"second": ("b_lines",), "frames": ("a_lines",)}
+    assert tellers(shelf, *ALL_SIGNS) == {"second": ("b_lines",), "frames": ("a_lines", "effusion")}
+    assert shelf.asked(()) == ()
+
+
+def test_what_is_broken_is_not_offered_and_the_rest_is(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spoil(store / "signs" / "second" / "1.0.0")
+    shelf = SignShelf(store, Loads())
+
+    assert tellers(shelf, *ALL_SIGNS) == {"frames": ("a_lines", "b_lines", "effusion")}
+    assert "signs: second:1.0.0 cannot be read with: bad_bundle: The bundle second:1.0.0 is damaged" in caplog.text
+
+
+def test_each_is_loaded_once_and_a_newer_one_only_when_it_is_looked_for(store: Path) -> None:
+    load = Loads()
+    shelf = SignShelf(store, load)
+    shelf.asked(ALL_SIGNS)
+    write_bright(store, ("b_lines",), name="second", version="1.1.0")
+    shelf.asked(ALL_SIGNS)
+    assert load.loaded == ["frames:1.0.0", "second:1.0.0"]
+
+    shelf.look()
+
+    assert load.loaded == ["frames:1.0.0", "second:1.0.0", "second:1.1.0"]
+    assert [str(one.model.bundle) for one in shelf.asked(("b_lines",))] == ["second:1.1.0"]
+
+
+def test_a_broken_one_is_tried_again_when_it_is_looked_for(store: Path, tmp_path: Path) -> None:
+    shutil.copytree(store, tmp_path / "sound")
+    spoil(store / "signs" / "second" / "1.0.0")
+    shelf = SignShelf(store, Loads())
+    assert tellers(shelf, "b_lines") == {"frames": ("b_lines",)}
+    shutil.copytree(tmp_path / "sound", store, dirs_exist_ok=True)
+    assert tellers(shelf, "b_lines") == {"frames": ("b_lines",)}
+
+    shelf.look()
+
+    assert tellers(shelf, "b_lines") == {"second": ("b_lines",)}
+
+
+def test_where_signatures_are_asked_for_an_unsigned_model_is_not_offered(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "keys.pem").write_text("")
+
+    assert SignShelf(store, Loads(), tmp_path / "keys.pem").offered() == ()
+
+
+def test_a_store_without_signs_offers_none(tmp_path: Path) -> None:
+    shelf = SignShelf(tmp_path, Loads())
+
+    assert (shelf.offered(), shelf.entries(), shelf.asked(ALL_SIGNS), stated_signs(tmp_path)) == ((), (), (), ())
+
+
+def test_the_store_says_what_it_holds_without_loading_it(store: Path) -> None:
+    write_bright(store, ("consolidation",), name="unreadable", frames=FRAME)
+    (store / "signs" / "unreadable" / "1.0.0" / "manifest.json").write_text("{")
+
+    assert stated_signs(store) == (
+        SignEntry("frames", "1.0.0", ("a_lines", "b_lines", "effusion"), is_loaded=False),
+        SignEntry("second", "1.0.0", ("b_lines",), is_loaded=False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("signs", "words"),
+    [
+        ((), ()),
+        (("b_lines",), ()),
+        (("effusion", "consolidation"), ("No model that tells consolidation could be loaded.",)),
+        (ALL_SIGNS, ()),
+    ],
+)
+def test_the_answer_says_what_was_not_told(store: Path, signs: tuple[str, ...], words: tuple[str, ...]) -> None:
+    assert untold(signs, SignShelf(store, Loads()).asked(signs)) == words
+
+
+def test_the_answer_says_that_nothing_was_told() -> None:
+    assert untold(ALL_SIGNS, ()) == ("Signs beside sliding were asked for, but no model for any could be loaded.",)
+
+
+@pytest.mark.parametrize(
+    ("signs", "words"),
+    [
+        (("consolidation",), "No model of this service tells consolidation; there is one for a_lines, b_lines, effusion."),
+        (SIGNS, "No model of this service tells consolidation; there is one for a_lines, b_lines, effusion."),
+    ],
+)
+def test_who_can_still_choose_is_refused(store: Path, signs: tuple[str, ...], words: str) -> None:
+    with pytest.raises(BadOption) as raised:
+        refuse_untold(signs, SignShelf(store, Loads()).entries())
+    assert str(raised.value) == words
+
+
+def test_all_is_refused_only_where_there_is_none(store: Path) -> None:
+    refuse_untold(ALL_SIGNS, stated_signs(store))
+    with pytest.raises(BadOption, match=r"^No model of this service tells a sign; there is none for any sign\.$"):
+        refuse_untold(ALL_SIGNS, ())
+
+
+def test_a_model_that_left_the_store_is_told(store: Path) -> None:
+    shelf = SignShelf(store, Loads())
+    (asked,) = shelf.asked(("b_lines",))
+    shutil.rmtree(store / "signs" / "second")
+    shelf.look()
+
+    assert tellers(shelf, "b_lines") == {"frames": ("b_lines",)}
+    assert asked.model.bundle.name == "second"
+    with pytest.raises(BadBundle):
+        read_sign_bundle(asked.model.bundle.directory)
