@@ -56,7 +56,7 @@ def test_a_grid_changes_one_setting() -> None:
 @pytest.mark.parametrize(
     ("name", "change", "sentence"),
     [
-        ("four-signs", ('kind = "softmax"', 'kind = "binary"'), "4 signs do not go with a loss of binary"),
+        ("four-signs", ('kind = "softmax"', 'kind = "binary"'), "four_signs does not go with a loss of binary"),
         ("cmwra", ('inputs = "flow"', 'inputs = "frames"'), "The network cmwra takes flow, and no other does."),
         ("cmwra", ("flow_step = 1 ", 'raft = "raft.pth"\nflow_step = 40 '), "A flow over 40 frames does not fit a run of 40."),
         ("cmwra", ("[fit]", "[fit.augment]\nmirror = 0.5\n[fit]"), "Flow is not augmented"),
