@@ -64,5 +64,6 @@ def _beside(preset: Preset, runs: RunSet) -> list[Mapping[str, Indices]]:
 def _phantoms(preset: Preset, runs: RunSet) -> tuple[Indices, Indices]:
     """(learnt from, chosen by)"""
     beside = np.flatnonzero(runs.part == BESIDE)
-    parts = split_by_patient(runs.patient[beside].tolist(), fractions=_OF_PHANTOMS, seed=preset.fit.seed)
+    patients, kinds = runs.patient[beside].tolist(), runs.kinds[beside].tolist()
+    parts = split_by_patient(patients, fractions=_OF_PHANTOMS, seed=preset.fit.seed, strata=kinds)
     return beside[parts["train"]], beside[parts["validation"]]
