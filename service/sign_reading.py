@@ -119,8 +119,8 @@ class SignReading:
         shown = self._shown[run]
         frame = len(shown) // 2 if attention is None else int(representative_frame(attention[run]))
         index = int(shown[frame])
-        x0, y0, x1, y1 = self._runner.box
-        seen = None if maps is None else _scaled(maps[run])
+        x0, y0, x1, y1 = self._runner.cut.box
+        seen = None if maps is None else self._runner.cut.onto_box(_scaled(maps[run]))
         return SignFrame(index, float(self._info.times_s[index]), (x0 - 0.5, y0 - 0.5, x1 - 0.5, y1 - 0.5), seen)
 
 

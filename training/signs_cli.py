@@ -71,6 +71,7 @@ def signs(
     frames: Annotated[int | None, typer.Option(min=1, help="Frames of a run, such as 34, 45 or 60 of cmwru.")] = None,
     flow_step: Annotated[int | None, typer.Option(min=1, help="Frames that a flow of cmwra leads over; a run has so many more.")] = None,
     work: Annotated[Path, typer.Option(metavar="FOLDER", help="Where everything is left; the same folder goes on.")] = WORK,
+    folds: Annotated[int | None, typer.Option(min=1, help="Folds by patient; 1 is one split. As the preset says unless given.")] = None,
     phantoms: Annotated[int | None, typer.Option(min=6, help="Simulated clips; as the preset says unless given.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs; as the preset says unless given.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or auto; as the preset says unless given.")] = None,
@@ -88,16 +89,18 @@ def signs(
             return
         if manifest is None and clips is not None:
             raise NothingToRun("--clips says where a manifest's clips lie; the manifest itself must be named too.")
-        if manifest is not None and phantoms is not None:
-            raise NothingToRun("--phantoms is of simulated clips, and a manifest names real ones.")
         if fitted is not None:
             _judge(fitted, read_preset(preset), manifest, clips, work, device)
             return
         if grid is not None and export:
             raise NothingToRun("--export writes one network, and a grid has many.")
         asked = read_preset(preset, quick=quick)
+        if manifest is not None and phantoms is not None and not asked.real_share:
+            raise NothingToRun("--phantoms is of simulated clips, and a manifest names real ones.")
         fit = with_changes(asked.fit, "fit", epochs=epochs, device=device, num_threads=threads)
-        plan = _changed(replace(asked, fit=fit, phantoms=phantoms or asked.phantoms), weights, raft, frames, flow_step)
+        plan = _changed(
+            replace(asked, fit=fit, folds=folds or asked.folds, phantoms=phantoms or asked.phantoms), weights, raft, frames, flow_step
+        )
         folder = work / (f"{plan.name}-quick" if quick else plan.name)
         _run(plan, manifest, clips, folder, export) if grid is None else _run_grid(plan, grid, manifest, clips, folder)
 
@@ -235,10 +238,13 @@ def _runs_of(answers: "SignAnswers") -> set[tuple[str, float]]:
 
 def _ran(plan: "Preset", manifest: Path | None, clips: Path | None, folder: Path, work: Path) -> "Ran":
     from training.signs.run import CLIPS, run_preset
+    from training.signs.runs import BESIDE
     from training.signs.sources import simulated
 
     told = Told(err.is_terminal)
     sources: Sequence[Source] = simulated(plan) if manifest is None else _labelled(plan, manifest, clips)
+    if manifest is not None and plan.real_share:
+        sources = [*sources, *simulated(plan, BESIDE)]
     return run_preset(plan, sources, folder, work / CLIPS, told.count, num_processes=available_cores(), progress=told.has_bar)
 
 

@@ -5,13 +5,15 @@ from typing import Any, Literal
 
 from service.errors import BadBundle
 
+Geometry = Literal["box", "beams"]
+"""How the sector becomes a square (service.cine.frame_cut): its box as it lies on the frame, or its beams side by side."""
+
 
 @dataclass(frozen=True, slots=True)
 class FrameSpec:
-    """Written by training into the bundle, read by the service; no defaults.
+    """Written by training into the bundle, read by the service; no defaults but what older networks were fitted with.
 
-    A frame is cut to the box of its sector, black outside the sector, and resized to a square; its proportions are not kept, as the
-    published models are given it.
+    A frame becomes a square, and its proportions are not kept, as the published models are given it.
     """
 
     fps: float
@@ -22,8 +24,11 @@ class FrameSpec:
     side_px: int
     """h and w."""
     dtype: Literal["uint8"]
+    geometry: Geometry = "box"
 
     def __post_init__(self) -> None:
+        if self.geometry not in ("box", "beams"):
+            raise ValueError(f'The geometry of a FrameSpec is "box" or "beams", not "{self.geometry}".')
         if min(self.fps, self.num_frames, self.stride_frames, self.side_px) <= 0:
             raise ValueError("Frame rate, lengths and side of a FrameSpec must be positive.")
         if self.stride_frames > self.num_frames:

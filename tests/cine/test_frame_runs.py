@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from service.cine.frame_runs import cut_to, frame_runs
+from service.cine.frame_cut import cut_to
+from service.cine.frame_runs import frame_runs
 from service.cine.frame_spec import FrameSpec
 from service.cine.overview import look_over
 from service.cine.sector import Sector, find_sector

@@ -8,8 +8,10 @@ from training.models.blines import BLineNet, Variant
 from training.models.cmwra import Cmwra
 from training.models.cmwru import Cmwru
 from training.models.frame_resnet import FrameResNet
+from training.models.frames import by_frame
 from training.models.rcm import Rcm2dSmall
-from training.signs.networks import num_parameters
+from training.signs.networks import build_network, num_parameters
+from training.signs.preset import read_preset
 
 
 def shapes_of(net: nn.Module, given: Tensor) -> dict[str, tuple[int, ...]]:
@@ -164,3 +166,47 @@ def test_a_frame_is_halved_five_times_on_its_way_through_a_resnet() -> None:
 def test_a_frame_that_cannot_be_pooled_is_refused(make: object, sentence: str) -> None:
     with pytest.raises(ValueError, match="^" + sentence.replace(".", r"\.") + "$"):
         make()  # type: ignore[operator]
+
+
+# The small nets: what a CPU can serve
+
+
+def macs_of(net: nn.Module, given: Tensor) -> int:
+    """Multiplications of all convolutions and linear layers, and of an LSTM's gates; without computing it."""
+    seen: list[int] = []
+
+    def note(layer: nn.Module, _: object, out: object) -> None:
+        if isinstance(layer, nn.Conv2d | nn.Linear) and isinstance(out, Tensor):
+            channel = 1 if isinstance(layer, nn.Conv2d) else -1
+            seen.append(out.numel() * layer.weight.numel() // out.shape[channel])
+        if isinstance(layer, nn.LSTM) and isinstance(out, tuple):
+            seen.append(out[0].numel() // (2 * layer.hidden_size) * sum(p.numel() for n, p in layer.named_parameters() if "weight" in n))
+
+    for layer in net.modules():
+        layer.register_forward_hook(note)
+    with torch.no_grad():
+        net.to("meta").eval()(given.to("meta"))
+    return sum(seen)
+
+
+@pytest.mark.parametrize(("name", "parameters", "gmac_per_s"), [("signs-small", 1.0e6, 0.2), ("blines-small", 1.5e6, 0.3)])
+def test_a_small_net_has_few_parameters_and_multiplies_little_in_a_second_of_clip(name: str, parameters: float, gmac_per_s: float) -> None:
+    preset = read_preset(name)
+    net, frames = build_network(preset), preset.frames
+
+    macs = macs_of(net, torch.zeros(1, *frames.run_shape))
+
+    assert num_parameters(net) < parameters
+    assert 0 < macs * frames.fps / frames.stride_frames / 1e9 < gmac_per_s
+
+
+def test_the_last_layer_of_signs_small_is_one_linear_layer_of_a_mean_over_the_picture() -> None:
+    net = build_network(read_preset("signs-small")).eval()
+    assert isinstance(net, FrameResNet)
+    frames = torch.randint(0, 256, (2, 1, 112, 112), dtype=torch.uint8)
+
+    with torch.no_grad():
+        maps = net.blocks(net.stem(by_frame(net.normalise(frames))))
+        by_place = torch.einsum("nchw,kc->nkhw", maps, net.linear.weight)
+
+        torch.testing.assert_close(by_place.mean(dim=(2, 3)) + net.linear.bias, net(frames), atol=1e-5, rtol=1e-4)

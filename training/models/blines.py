@@ -11,6 +11,8 @@ normalisation in CNN and LSTM, dropout 0.2. Not stated, and chosen here: the cha
 the fourth convolution; and that the norms stand before the ReLU and on the features that the LSTM is given.
 """
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -20,7 +22,8 @@ from training.models.frames import NormaliseFrames, by_frame
 
 Variant = Literal["c2d+a", "c3d+a", "c2d+lstm", "c2d+lstm+a"]
 
-CHANNELS = (16, 16, 32, 32)
+CHANNELS = 16
+"""Of the first two convolutions; the other two have twice as many."""
 POOLED_AFTER = (1, 3)
 FEATURES = 256
 HIDDEN = 16
@@ -32,16 +35,28 @@ class BLineNet(nn.Module):
     `side` is h and w, a multiple of 4. Without attention only the logits come out.
     """
 
-    def __init__(self, variant: Variant, *, side: int = 64, dropout: float = 0.2, mean: float = 0.0, scale: float = 255.0) -> None:
+    def __init__(
+        self,
+        variant: Variant,
+        *,
+        side: int = 64,
+        channels: int = CHANNELS,
+        features: int = FEATURES,
+        dropout: float = 0.2,
+        mean: float = 0.0,
+        scale: float = 255.0,
+    ) -> None:
         super().__init__()
         if side % 4:
             raise ValueError(f"Two pools halve the frame twice: its side must be a multiple of 4, not {side}.")
+        if min(channels, features) < 1:
+            raise ValueError(f"A net needs channels and features; {channels} and {features} were asked for.")
         self.normalise = NormaliseFrames(mean, scale)
-        self.cnn = _Cnn3d(side, dropout) if variant == "c3d+a" else _Cnn2d(side, dropout)
-        self.lstm = _Lstm(dropout) if "lstm" in variant else None
-        features = FEATURES if self.lstm is None else 2 * HIDDEN
-        self.attention = nn.Linear(features, 1, bias=False) if variant.endswith("+a") else None
-        self.linear = nn.Linear(features, 1)
+        self.cnn = (_Cnn3d if variant == "c3d+a" else _Cnn2d)(side, channels, features, dropout)
+        self.lstm = _Lstm(features, dropout) if "lstm" in variant else None
+        averaged = features if self.lstm is None else 2 * HIDDEN
+        self.attention = nn.Linear(averaged, 1, bias=False) if variant.endswith("+a") else None
+        self.linear = nn.Linear(averaged, 1)
         self.outputs = ("logits",) if self.attention is None else ("logits", "attention")
 
     def forward(self, frames: Tensor) -> Tensor | tuple[Tensor, Tensor]:
@@ -59,14 +74,14 @@ class BLineNet(nn.Module):
 class _Cnn2d(nn.Module):
     """Each frame by itself: (N, 1, T, h, w) -> (N, T, 256)."""
 
-    def __init__(self, side: int, dropout: float) -> None:
+    def __init__(self, side: int, channels: int, features: int, dropout: float) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for index, (inside, outside) in enumerate(zip((1, *CHANNELS), CHANNELS, strict=False)):
+        for index, (inside, outside) in enumerate(_in_and_out(channels)):
             layers += [nn.Conv2d(inside, outside, 3, padding=1), nn.BatchNorm2d(outside), nn.ReLU()]
             layers += [nn.MaxPool2d(2)] if index in POOLED_AFTER else []
         self.convolutions = nn.Sequential(*layers)
-        self.features = _features(side, dropout)
+        self.features = _features(side, channels, features, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.features(self.convolutions(by_frame(x)).flatten(1)).unflatten(0, (-1, x.shape[2]))
@@ -76,14 +91,14 @@ class _Cnn2d(nn.Module):
 class _Cnn3d(nn.Module):
     """Each frame with its neighbours, 3x3x3; pools halve the picture and leave the time: (N, 1, T, h, w) -> (N, T, 256)."""
 
-    def __init__(self, side: int, dropout: float) -> None:
+    def __init__(self, side: int, channels: int, features: int, dropout: float) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for index, (inside, outside) in enumerate(zip((1, *CHANNELS), CHANNELS, strict=False)):
+        for index, (inside, outside) in enumerate(_in_and_out(channels)):
             layers += [nn.Conv3d(inside, outside, 3, padding=1), nn.BatchNorm3d(outside), nn.ReLU()]
             layers += [nn.MaxPool3d((1, 2, 2))] if index in POOLED_AFTER else []
         self.convolutions = nn.Sequential(*layers)
-        self.features = _features(side, dropout)
+        self.features = _features(side, channels, features, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.features(by_frame(self.convolutions(x)).flatten(1)).unflatten(0, (-1, x.shape[2]))
@@ -93,10 +108,10 @@ class _Cnn3d(nn.Module):
 class _Lstm(nn.Module):
     """(N, T, 256) -> (N, T, 2 * 16): what a frame shows, told from those before and after it."""
 
-    def __init__(self, dropout: float) -> None:
+    def __init__(self, features: int, dropout: float) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(FEATURES)
-        self.lstm = nn.LSTM(FEATURES, HIDDEN, batch_first=True, bidirectional=True)
+        self.norm = nn.BatchNorm1d(features)
+        self.lstm = nn.LSTM(features, HIDDEN, batch_first=True, bidirectional=True)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -105,5 +120,10 @@ class _Lstm(nn.Module):
         return out
 
 
-def _features(side: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(CHANNELS[-1] * (side // 4) ** 2, FEATURES), nn.ReLU(), nn.Dropout(dropout))
+def _in_and_out(channels: int) -> Iterator[tuple[int, int]]:
+    """Of the four convolutions."""
+    return pairwise((1, channels, channels, 2 * channels, 2 * channels))
+
+
+def _features(side: int, channels: int, features: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(2 * channels * (side // 4) ** 2, features), nn.ReLU(), nn.Dropout(dropout))

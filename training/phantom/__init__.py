@@ -1,6 +1,6 @@
 """Simulated lung-ultrasound clips with exact ground truth."""
 
-from training.phantom.pathology import Adhesion, Consolidation, Neighbour, Organ, Pathology
+from training.phantom.pathology import Adhesion, Base, Consolidation, Neighbour, Organ, Pathology
 from training.phantom.simulate import Phantom, recorded, simulate
 from training.phantom.spec import BLine, Obstruction, PhantomSpec, Rib, random_spec
 from training.phantom.truth import Truth
@@ -9,6 +9,7 @@ from training.phantom.unrest import GainStep, Unrest
 __all__ = [
     "Adhesion",
     "BLine",
+    "Base",
     "Consolidation",
     "GainStep",
     "Neighbour",

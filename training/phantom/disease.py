@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.phantom.geometry import Geometry
-from training.phantom.pathology import Consolidation, Neighbour, Organ
+from training.phantom.pathology import Base, Consolidation, Neighbour, Organ
 from training.phantom.psf import PointSpread
 from training.phantom.rays import draw_rays
 from training.phantom.spec import Obstruction
@@ -34,8 +34,10 @@ def grow_diseased(
         tissue = _consolidated(grid, tissue, consolidation)
     if pathology.effusion_mm > 0:
         # Sound goes on into the fluid instead of back and forth between pleura and probe.
-        tissue = replace(tissue, mirror=_dimmed(tissue.mirror, np.full(grid.columns, 0.08, np.float32)))
+        tissue = replace(tissue, mirror=_dimmed(tissue.mirror, np.full(grid.columns, pathology.effusion_echo, np.float32)))
     tissue = _with_z_lines(grid, tissue)
+    if pathology.base is not None:
+        tissue = _with_base(grid, tissue, pathology.base)
     return tissue if pathology.neighbour is None else replace(tissue, organ=_organ(grid, pathology.neighbour))
 
 
@@ -71,6 +73,23 @@ def _consolidated(grid: Grid, tissue: Tissue, consolidation: Consolidation) -> T
     # Where lung is solid there is no mirror at the pleura: no A-lines, no wall repeated.
     mirror = _dimmed(tissue.mirror, (1 - 0.95 * (off < 1)).astype(np.float32))
     # Rays begin below what is solid.
+    rays = tuple(replace(ray, layer=_dimmed(ray.layer, 1 - inside[:, ray.columns])) for ray in tissue.rays)
+    return replace(tissue, haze=haze, mirror=mirror, rays=rays)
+
+
+def _with_base(grid: Grid, tissue: Tissue, base: Base) -> Tissue:
+    """The organ in the place of lung and of what the lung throws back; the diaphragm, where the beam does not meet it along its flank."""
+    below_mm, rows = below(grid)
+    dome_mm = base.top_mm + base.height_mm * ((grid.u_mm - base.center_mm) / base.half_width_mm) ** 2 + 1.5 * grid.line(8.0)
+    inside = smooth_step((below_mm - dome_mm) / 1.0)
+    vessels = np.maximum(grid.field(rows, 4.0, 6.0) - 1.3, 0)
+    level_db = base.level_db - 0.25 * below_mm + 2 * grid.field(rows, 3.0, 5.0) - 20 * vessels
+    organ = grid.scatter(np.asarray(amplitude(level_db) * inside, np.float32))
+    slope = np.abs(np.gradient(dome_mm, grid.beam_mm))
+    rim_db = base.rim_db - 3 * slope - 4 * np.maximum(grid.line(6.0), 0)
+    rim = grid.ridge(below_mm, dome_mm, 4 * grid.spec.axial_psf_mm, rim_db.astype(np.float32))
+    haze = _joined(tissue.haze, inside, organ, rim)
+    mirror = _dimmed(tissue.mirror, 1 - inside)
     rays = tuple(replace(ray, layer=_dimmed(ray.layer, 1 - inside[:, ray.columns])) for ray in tissue.rays)
     return replace(tissue, haze=haze, mirror=mirror, rays=rays)
 

@@ -58,6 +58,26 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """The base of the lung: a bright dome of diaphragm over liver or spleen, which takes the place of lung and of fluid.
+
+    fluid  . . . . . . . .
+    lung   ::::::  __  :::      top_mm below the pleura, at `center_mm`; beside the picture where only a flank of it is seen
+           ::::  /    \\ :
+           :: / organ  \\      half_width_mm where it has sunk by `height_mm`
+    """
+
+    center_mm: float
+    half_width_mm: float
+    top_mm: float
+    height_mm: float
+    level_db: float = -32.0
+    """Of the organ."""
+    rim_db: float = -9.0
+    """Of the diaphragm."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pathology:
     """Nothing unless said otherwise."""
 
@@ -69,11 +89,18 @@ class Pathology:
     consolidations: tuple[Consolidation, ...] = ()
     effusion_mm: float = 0.0
     """Fluid between wall and lung: what is seen then is the lung rising and sinking, and sliding cannot be judged."""
+    effusion_echo: float = 0.08
+    """Amplitude that is left in the fluid of what goes back and forth between pleura and probe; old blood and pus are not quite black."""
+    effusion_slope: float = 0.0
+    """How much thicker the fluid is at the right end of the picture than in its middle, as a share; thinner if negative."""
     neighbour: Neighbour | None = None
+    base: Base | None = None
 
     def __post_init__(self) -> None:
         if not -0.9 <= self.elasticity <= 0.9:
             raise ValueError(f"A lung's elasticity lies in -0.9..0.9; it cannot be {self.elasticity:g}.")
+        if not -1 <= self.effusion_slope <= 1:
+            raise ValueError(f"Fluid has a slope in -1..1, or it would lie above the pleura; it cannot be {self.effusion_slope:g}.")
 
     @property
     def slides_unevenly(self) -> bool:

@@ -117,6 +117,8 @@ class _Mover:
         self._at_the_wall = at_the_wall(geometry.spec, motion, geometry.beams_mm)
         self._has_lung = lung_lies_there(geometry.spec, motion, geometry.beams_mm)
         self._share = slide_share(geometry.spec.pathology, geometry.beams_mm, motion.wall_lateral_mm, geometry.half_mm).astype(np.float32)
+        # 1 to either side of no slope: multiplying by it leaves what has none as it always was.
+        self._fluid_share = (1 + geometry.spec.pathology.effusion_slope * geometry.beams_mm / geometry.half_mm).astype(np.float32)
         self._strength = [ray_strength(motion, ray.seen_at, geometry.spec.fps).astype(np.float32) for ray in tissue.rays]
 
     def place(self, at: int) -> Floats:
@@ -158,7 +160,7 @@ class _Mover:
         moves = self._at_the_wall[at]
         plane = float(self._motion.plane_rad[at]) + float(self._motion.turn_rad[at])
         turned = plane + float(self._motion.slide_mm[at]) / self._spec.haze_decorrelation_mm
-        surface_row = pleura_row + np.float32(self._motion.fluid_mm[at] / self._geometry.sample_mm)
+        surface_row = pleura_row + np.float32(self._motion.fluid_mm[at] / self._geometry.sample_mm) * self._fluid_share
         moved = self._below(at, self._haze_and_rays(at, turned), self._lung_mm(at, wall_mm), surface_row, 1.0)
         if moves.all():
             return moved

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.signs.preset import FrameAugment
+from training.signs.scanner import rescanned, zoomed
 
 
 def augment_frames(frames: Tensor, settings: FrameAugment, generator: torch.Generator) -> Tensor:
@@ -32,7 +33,11 @@ def augment_frames(frames: Tensor, settings: FrameAugment, generator: torch.Gene
     factor = torch.where(is_lit, settings.contrast ** drawn(-1.0, 1.0), torch.ones(num, device=device))
     added = 255 * torch.where(is_lit, drawn(-settings.brightness, settings.brightness), torch.zeros(num, device=device))
     lit = ((grey - 127.5) * _wide(factor) + 127.5 + _wide(added)).clamp(0, 255)
-    return torch.where(grey > 0, lit, grey)  # black stays black: beside the sector nothing is ever lit
+    grey = torch.where(grey > 0, lit, grey)  # black stays black: beside the sector nothing is ever lit
+    # Drawn only where asked for, or a fit without would draw other numbers than it did before there were these.
+    if settings.zoom:
+        grey = torch.where(_wide(chosen(settings.zoom)), zoomed(grey, drawn), grey)
+    return torch.where(_wide(chosen(settings.scanner)), rescanned(grey, drawn, generator), grey) if settings.scanner else grey
 
 
 def _moved(grey: Tensor, angle: Tensor, scale: Tensor, across: Tensor, down: Tensor) -> Tensor:

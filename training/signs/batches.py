@@ -1,5 +1,6 @@
 """Batches of runs for fitting: shuffled from the seed and the epoch alone, the classes balanced as the preset says."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -20,26 +21,24 @@ class RunBatch(NamedTuple):
     """float32 (n, K)"""
 
 
-class BalancedBatches(Sampler[list[int]]):
-    """Indices 0..n-1 of runs whose classes are `kinds` (n,).
-
-    "as_is": every one once an epoch. "drop": as many of each class as the smallest has, the same ones each epoch. "each_epoch":
-    as many, drawn anew each epoch, so that all of the larger class are seen in the end (RCM2d_Small). What is left of the last
-    batch is left out when it is less than half of one, or a single run, as its batch statistics would be of too few.
+class _Batches(Sampler[list[int]], ABC):
+    """What is left of the last batch is left out when it is less than half of one, or a single run, as its batch statistics would be
+    of too few.
     """
 
-    def __init__(self, kinds: NDArray[np.str_], batch_size: int, seed: int, balance: Literal["as_is", "drop", "each_epoch"]) -> None:
-        self._members = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
+    def __init__(self, batch_size: int, seed: int) -> None:
         self._batch_size = batch_size
         self._seed = seed
-        self._balance = balance
         self._epoch = 0
 
     @property
+    @abstractmethod
     def num(self) -> int:
         """Of the runs in an epoch."""
-        sizes = [len(members) for members in self._members]
-        return sum(sizes) if self._balance == "as_is" else min(sizes) * len(sizes)
+
+    @abstractmethod
+    def _chosen(self) -> NDArray[np.intp]:
+        """The runs of this epoch, (num,)."""
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch, also the first one after a resume."""
@@ -54,12 +53,51 @@ class BalancedBatches(Sampler[list[int]]):
         for k in range(len(self)):
             yield order[k * self._batch_size : (k + 1) * self._batch_size].tolist()
 
+
+class BalancedBatches(_Batches):
+    """Indices 0..n-1 of runs whose classes are `kinds` (n,).
+
+    "as_is": every one once an epoch. "drop": as many of each class as the smallest has, the same ones each epoch. "each_epoch":
+    as many, drawn anew each epoch, so that all of the larger class are seen in the end (RCM2d_Small).
+    """
+
+    def __init__(self, kinds: NDArray[np.str_], batch_size: int, seed: int, balance: Literal["as_is", "drop", "each_epoch"]) -> None:
+        super().__init__(batch_size, seed)
+        self._members = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
+        self._balance = balance
+
+    @property
+    def num(self) -> int:
+        sizes = [len(members) for members in self._members]
+        return sum(sizes) if self._balance == "as_is" else min(sizes) * len(sizes)
+
     def _chosen(self) -> NDArray[np.intp]:
         if self._balance == "as_is":
             return np.concatenate(self._members)
         drawn = np.random.default_rng([self._seed, 1, self._epoch if self._balance == "each_epoch" else 0])
         least = min(len(members) for members in self._members)
         return np.concatenate([drawn.permutation(members)[:least] for members in self._members])
+
+
+class BesideBatches(_Batches):
+    """Indices 0..n-1 of phantoms' runs, and of patients' where `is_real` (n,): every phantom once an epoch, and so many runs of patients
+    that they are `real_share` of all. Each patient counts alike, whatever the number and the length of their clips.
+    """
+
+    def __init__(self, patients: NDArray[np.str_], is_real: NDArray[np.bool_], batch_size: int, seed: int, real_share: float) -> None:
+        super().__init__(batch_size, seed)
+        self._simulated = np.flatnonzero(~is_real)
+        self._of_patients = [np.flatnonzero(is_real & (patients == patient)) for patient in np.unique(patients[is_real])]
+        self._num_real = round(len(self._simulated) * real_share / (1 - real_share))
+
+    @property
+    def num(self) -> int:
+        return len(self._simulated) + self._num_real
+
+    def _chosen(self) -> NDArray[np.intp]:
+        drawn = np.random.default_rng([self._seed, 1, self._epoch])
+        patients = drawn.integers(len(self._of_patients), size=self._num_real)
+        return np.concatenate([self._simulated, [drawn.choice(self._of_patients[patient]) for patient in patients]]).astype(np.intp)
 
 
 class RunBatches(Dataset[RunBatch]):

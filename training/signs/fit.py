@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from service.cine.frame_spec import FrameSpec
 from training.batches import Indices
 from training.experiment import from_table
 from training.signs.networks import attention_of, build_network, logits_of, probabilities
@@ -72,15 +73,15 @@ def load_sign(checkpoint: Path) -> FittedSign:
     return FittedSign(model.eval(), preset, int(saved["epoch"]))
 
 
-def ask(model: nn.Module, runs: RunSet, indices: Indices) -> SaidOfRuns:
+def ask(fitted: FittedSign, runs: RunSet, indices: Indices) -> SaidOfRuns:
     """On the model's own device."""
-    device = next(model.parameters()).device
+    model, device = fitted.model, next(fitted.model.parameters()).device
     given, attended = [], []
     with torch.inference_mode():
         for k in range(0, len(indices), _ASK_BATCH):
             frames = torch.from_numpy(runs.given.take(indices[k : k + _ASK_BATCH])).to(device)
             told = model(frames.float())
-            given.append(probabilities(logits_of(told).float()).double().cpu().numpy())
+            given.append(probabilities(logits_of(told).float(), fitted.preset.loss).double().cpu().numpy())
             attention = attention_of(told)
             if attention is not None:
                 attended.append(attention.double().cpu().numpy())
@@ -98,7 +99,8 @@ def check_classes(runs: RunSet, parts: Mapping[str, Indices]) -> None:
 def _record(preset: Preset, runs: RunSet, parts: Mapping[str, Indices]) -> dict[str, Any]:
     told = preset.to_json()
     weights = told["network"].pop("weights")
-    settings = _flat({name: told[name] for name in ("learns", "inputs", "flow_step", "frames", "network", "loss")}) | _flat(told["fit"])
+    named = ("learns", "inputs", "flow_step", "real_share", "frames", "network", "loss")
+    settings = _flat({name: told[name] for name in named}) | _flat(told["fit"])
     dealt = hashlib.sha256("".join(f"{name} {np.unique(runs.clip[parts[name]]).tolist()}" for name in ("train", "validation")).encode())
     record = {"settings": settings, "clips": dealt.hexdigest(), "finished": False}
     return record | ({"weights begun from": digest_of(Path(weights))} if weights else {})
@@ -112,7 +114,14 @@ def _flat(table: Mapping[str, Any], under: str = "") -> dict[str, Any]:
     return flat
 
 
-_BEFORE = defaults_of(Network, "network.") | defaults_of(Loss, "loss.") | defaults_of(FrameAugment, "augment.") | defaults_of(SignFit)
+_BEFORE = (
+    defaults_of(FrameSpec, "frames.")
+    | defaults_of(Network, "network.")
+    | defaults_of(Loss, "loss.")
+    | defaults_of(FrameAugment, "augment.")
+    | defaults_of(SignFit)
+    | {"real_share": 0.0}
+)
 
 
 def _plain(value: Any) -> Any:

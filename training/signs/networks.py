@@ -9,7 +9,7 @@ from training.models.cmwra import Cmwra
 from training.models.cmwru import Cmwru
 from training.models.frame_resnet import REPETITIONS, FrameResNet
 from training.models.rcm import Rcm2dSmall
-from training.signs.preset import Preset
+from training.signs.preset import Loss, Preset
 
 _BLINES = ("c2d+a", "c3d+a", "c2d+lstm", "c2d+lstm+a")
 
@@ -21,7 +21,15 @@ def build_network(preset: Preset, *, mean: float = 0.0, scale: float = 255.0) ->
     try:
         if kind == "blines":
             _check_variant(network.variant, _BLINES)
-            return BLineNet(network.variant, side=side, dropout=dropout, mean=mean, scale=scale)  # type: ignore[arg-type]
+            return BLineNet(
+                network.variant,  # type: ignore[arg-type]
+                side=side,
+                channels=network.channels,
+                features=network.features,
+                dropout=dropout,
+                mean=mean,
+                scale=scale,
+            )
         if kind == "resnet":
             _check_variant(network.variant, tuple(REPETITIONS))
             return FrameResNet(network.variant, width=network.width, num_signs=len(preset.signs), mean=mean, scale=scale)  # type: ignore[arg-type]
@@ -48,9 +56,9 @@ def num_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def probabilities(logits: Tensor) -> Tensor:
-    """(n, K): of one sign by its own, of one among several by softmax."""
-    return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
+def probabilities(logits: Tensor, loss: Loss) -> Tensor:
+    """(n, K): of each sign by its own, of one among several by softmax."""
+    return torch.softmax(logits, dim=1) if loss.kind == "softmax" else torch.sigmoid(logits)
 
 
 def _check_variant(variant: str, known: tuple[str, ...]) -> None:

@@ -106,15 +106,15 @@ def _tails(spec: PhantomSpec) -> tuple[BLine, ...]:
 
 def _b_lines(rng: np.random.Generator, spec: PhantomSpec) -> tuple[BLine, ...]:
     comes_and_goes = spec.slide_mm > 0 and rng.random() < _COMING_AND_GOING_SHARE
-    seen_at = _part_of_breath(rng) if comes_and_goes else _ALWAYS
+    seen_at = part_of_breath(rng) if comes_and_goes else _ALWAYS
     if rng.random() < _CONFLUENT_SHARE:
         return _confluent(rng, spec, seen_at)
     is_alike = rng.random() < 0.7
-    places = _places(rng, spec, int(rng.integers(1, 5)))
-    return tuple(_line(rng, spec, place, seen_at if is_alike or not comes_and_goes else _part_of_breath(rng)) for place in places)
+    places = clear_places(rng, spec, int(rng.integers(1, 5)))
+    return tuple(_line(rng, spec, place, seen_at if is_alike or not comes_and_goes else part_of_breath(rng)) for place in places)
 
 
-def _part_of_breath(rng: np.random.Generator) -> tuple[float, float]:
+def part_of_breath(rng: np.random.Generator) -> tuple[float, float]:
     """Towards inspiration or towards expiration, and never so far that a shallow breath would not reach it."""
     turn = float(rng.uniform(0.35, 0.65))
     return (turn, np.inf) if rng.random() < 0.5 else (-np.inf, turn)
@@ -128,14 +128,14 @@ def _line(rng: np.random.Generator, spec: PhantomSpec, place_mm: float, seen_at:
 
 def _confluent(rng: np.random.Generator, spec: PhantomSpec, seen_at: tuple[float, float]) -> tuple[BLine, ...]:
     """Rays so close that they run into one broad beam of light."""
-    middle = float(_places(rng, spec, 1)[0])
+    middle = float(clear_places(rng, spec, 1)[0])
     count, widest = int(rng.integers(4, 9)), 2.0 if spec.probe == "convex" else 1.0
     gaps_mm = rng.uniform(1.1, 1.9, count) * widest
     places = middle + np.cumsum(gaps_mm) - gaps_mm.sum() / 2
     return tuple(_line(rng, spec, float(place), seen_at) for place in places)
 
 
-def _places(rng: np.random.Generator, spec: PhantomSpec, count: int, within: float = 0.75) -> list[float]:
+def clear_places(rng: np.random.Generator, spec: PhantomSpec, count: int, within: float = 0.75) -> list[float]:
     """Along the pleura, where the lung is seen: not behind a rib, not where heart or liver lies; `within` a share of half the picture."""
     half = half_width_mm(spec)
     places = np.linspace(-within * half, within * half, 61)
@@ -163,7 +163,7 @@ def _level_db(rng: np.random.Generator, spec: PhantomSpec, faintest: float, brig
 # --- one leading sign ---
 
 
-def _with_a_lines(rng: np.random.Generator, spec: PhantomSpec) -> PhantomSpec:
+def with_a_lines(rng: np.random.Generator, spec: PhantomSpec) -> PhantomSpec:
     """A smooth pleura, and its echo two or three times again, the first of them clear of the haze that is left there."""
     haze_db = spec.haze_db - spec.haze_decay_db_per_cm * spec.pleura_depth_mm / 10
     return replace(
@@ -178,7 +178,7 @@ def _with_b_lines(rng: np.random.Generator, spec: PhantomSpec) -> PhantomSpec:
     """Three or more in one interspace or picture, or confluent: what is called an interstitial syndrome."""
     if rng.random() < 0.4:
         return replace(spec, b_lines=(*spec.b_lines, *_confluent(rng, spec, _ALWAYS)))
-    places = _places(rng, spec, int(rng.integers(3, 6)))
+    places = clear_places(rng, spec, int(rng.integers(3, 6)))
     return replace(spec, b_lines=(*spec.b_lines, *(_line(rng, spec, place, _ALWAYS) for place in places)))
 
 
@@ -189,7 +189,7 @@ def _with_effusion(rng: np.random.Generator, spec: PhantomSpec) -> PhantomSpec:
 
 def _with_consolidation(rng: np.random.Generator, spec: PhantomSpec) -> PhantomSpec:
     """A broad one about the middle of the picture, in one of three beside another."""
-    places = [*_places(rng, spec, 1, within=0.3), *_places(rng, spec, int(rng.choice([0, 0, 1])))]
+    places = [*clear_places(rng, spec, 1, within=0.3), *clear_places(rng, spec, int(rng.choice([0, 0, 1])))]
     solid = tuple(_consolidation(rng, spec, place) for place in places)
     return replace(spec, b_lines=(), pathology=replace(spec.pathology, consolidations=solid))
 
@@ -209,7 +209,7 @@ def _consolidation(rng: np.random.Generator, spec: PhantomSpec, place_mm: float)
 
 
 _SHOWING: dict[str, Callable[[np.random.Generator, PhantomSpec], PhantomSpec]] = {
-    "a_lines": _with_a_lines,
+    "a_lines": with_a_lines,
     "b_lines": _with_b_lines,
     "effusion": _with_effusion,
     "consolidation": _with_consolidation,

@@ -2,10 +2,11 @@
 
 name = "blines-c2d-lstm-a"
 source = "..."                   what of all this is published, and what was chosen
-learns = "b_lines"               whose label: b_lines, four_signs or sliding (absence is the positive then)
+learns = "b_lines"               whose label: b_lines, four_signs (one of them), signs (any), sliding (its absence is the positive)
 inputs = "frames"                or "flow"
 folds = 5                        patient-wise; 1 is one split of 60:20:20
 phantoms = 240                   simulated clips, where no manifest is given
+real_share = 0.3                 and beside a manifest's clips, which are then this share of what is learnt from
 [frames]                         how runs are made: service.cine.frame_spec.FrameSpec
 [network] [loss] [fit] [fit.augment]
 [grid]                           values of a setting that a published table compares
@@ -30,8 +31,8 @@ GRIDS = ("dropout", "gradient_clip", "gamma")
 RAFT_LEAST_PX = 128
 """RAFT looks at an eighth of the picture, and at that halved four times."""
 
-Learns = Literal["b_lines", "four_signs", "sliding"]
-SIGNS_OF: Mapping[str, tuple[str, ...]] = {"b_lines": ("b_lines",), "four_signs": SIGNS, "sliding": ("absent",)}
+Learns = Literal["b_lines", "four_signs", "signs", "sliding"]
+SIGNS_OF: Mapping[str, tuple[str, ...]] = {"b_lines": ("b_lines",), "four_signs": SIGNS, "signs": SIGNS, "sliding": ("absent",)}
 """What each logit stands for. As CMWRU has it, absence of sliding is the positive, of all three models of sliding."""
 
 
@@ -42,6 +43,10 @@ class Network:
     """Of "blines" and "resnet"."""
     width: int = 64
     """Of "resnet"."""
+    channels: int = 16
+    """Of "blines": of its first two convolutions; the other two have twice as many."""
+    features: int = 256
+    """Of "blines": of a frame."""
     dropout: float = 0.0
     weights: str = ""
     """Of "resnet": a file of torchvision's weights to begin from (training.signs.weights); "" begins from none."""
@@ -76,15 +81,23 @@ class FrameAugment:
     crop: float = 0.0
     crop_least: float = 0.85
     """Of the side that is left, which is enlarged to the whole."""
+    zoom: float = 0.0
+    """Share that is seen as with another depth and width of the picture, each by itself, and a little aslant."""
+    scanner: float = 0.0
+    """Share that is shown as another scanner would: its grey curve, its gain by depth, its sharpness, its noise."""
 
     def __post_init__(self) -> None:
-        shares = (self.mirror, self.light, self.turn, self.crop)
+        shares = self._shares
         if not all(0 <= share <= 1 for share in shares) or not 0 < self.crop_least <= 1 or self.contrast < 1:
             raise ValueError("Shares of runs lie between 0 and 1, what a crop leaves above 0 and up to 1, and contrast is at least 1.")
 
     @property
     def is_off(self) -> bool:
-        return not any((self.mirror, self.light, self.turn, self.crop))
+        return not any(self._shares)
+
+    @property
+    def _shares(self) -> tuple[float, ...]:
+        return self.mirror, self.light, self.turn, self.crop, self.zoom, self.scanner
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +153,11 @@ class Preset:
     fit: SignFit
     flow_step: int = 1
     """Frames from one picture to the one that its flow leads to."""
+    population: Literal["textbook", "mixed"] = "textbook"
+    """The phantoms: one leading sign each, as clear as in a textbook, or any of the four at once (training.signs.mixtures)."""
+    real_share: float = 0.0
+    """Of what is learnt from, the manifest's clips', where there is one, patients alike; the rest are the preset's phantoms, which nothing
+    is judged on. 0: no phantom stands beside labelled clips."""
     raft: str = ""
     """A checkpoint of RAFT to take the flow by (training.raft); "" takes DIS."""
     grid: Mapping[str, Any] | None = None
@@ -154,8 +172,12 @@ class Preset:
         kind, frames = self.network.kind, self.frames
         if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", self.name):
             yield f"Found name {self.name!r}; needed is such as four-signs: it names a folder."
-        if (self.loss.kind == "softmax") != (len(self.signs) > 1):
-            yield f"{len(self.signs)} signs do not go with a loss of {self.loss.kind}: softmax tells one of several, and nothing else does."
+        if (self.loss.kind == "softmax") != (self.learns == "four_signs"):
+            yield f"{self.learns} does not go with a loss of {self.loss.kind}: softmax tells one of four signs, and nothing else does."
+        if not 0 <= self.real_share < 1:
+            yield f"Labelled clips are a share from 0 to below 1 of what is learnt from beside phantoms; found {self.real_share:g}."
+        if self.learns != "b_lines" and (self.learns == "signs") != (self.population == "mixed"):
+            yield f"{self.learns} does not go with the {self.population} population: mixed phantoms show any of the four signs at once."
         if self.folds == 2 or self.folds < 1:
             yield f"{self.folds} folds leave none to validate on; needed are 1 (one split of 60:20:20) or 3 and more."
         if self.phantom_s < frames.run_s:

@@ -7,7 +7,7 @@ out/  fold-0/ fold-1/ ...  a fit each (training.trainer)
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,19 +16,18 @@ import torch
 
 from training.batches import Indices
 from training.signs.answers import SignAnswers
+from training.signs.deal import KEPT, deal
 from training.signs.fit import ask, check_classes, fit_sign, load_sign
 from training.signs.make import make_runs
 from training.signs.networks import build_network
 from training.signs.preset import Preset
 from training.signs.runs import ClipRuns, RunSet, open_runs
 from training.signs.sources import Source
-from training.splits import SplitError, folds_by_patient, parts_of_fold, split_by_patient
 from training.trainer import BEST
 
 T = TypeVar("T")
 
 CLIPS, ANSWERS = "clips", "answers.npz"
-ONE_SPLIT = {"train": 0.6, "validation": 0.2, "test": 0.2}
 Count = Callable[[str, Iterable[T], int], Iterable[T]]
 """Shows how far a loop is: its words, what it goes over, how many that are."""
 
@@ -69,12 +68,14 @@ def run_preset(
     dealt = deal(preset, runs)
     for parts in dealt:
         check_classes(runs, parts)
-    folds, answers = [], []
+    folds, answers, of_kept = [], [], []
     for number, parts in enumerate(dealt):
         folds.append(out / f"fold-{number}")
         checkpoint = fit_sign(preset, runs, parts, folds[-1], progress=progress)
         answers.append(_answers(checkpoint, runs, parts["test"], number, preset.fit.device))
-    joined = _joined(answers)
+        if KEPT in parts:
+            of_kept.append(_answers(checkpoint, runs, parts[KEPT], len(dealt), preset.fit.device))
+    joined = _joined([*answers, _mean_of(of_kept)] if of_kept else answers)
     joined.write(out / ANSWERS)
     return Ran(preset, made, joined, tuple(folds))
 
@@ -104,32 +105,11 @@ def _made(
     return made, open_runs(clips, made)
 
 
-def deal(preset: Preset, runs: RunSet) -> list[Mapping[str, Indices]]:
-    """Each fold's train, validation and test part, by patient, every class spread evenly: the next fold's test part validates.
-
-    One split is as the manifest deals its patients, where it does. Raises: SplitError.
-    """
-    patients, kinds = runs.patient.tolist(), runs.kinds.tolist()
-    if preset.folds == 1:
-        return [_stated(runs) or split_by_patient(patients, fractions=ONE_SPLIT, seed=preset.fit.seed, strata=kinds)]
-    tests = [fold.test for fold in folds_by_patient(patients, num_folds=preset.folds, seed=preset.fit.seed, strata=kinds)]
-    return [parts_of_fold(patients, tests, k) for k in range(preset.folds)]
-
-
-def _stated(runs: RunSet) -> Mapping[str, Indices] | None:
-    """The manifest's own parts; None where it says none. Raises: SplitError."""
-    if not any(runs.part):
-        return None
-    parts = {name: np.flatnonzero(runs.part == name) for name in ONE_SPLIT}
-    if sum(map(len, parts.values())) < len(runs) or not all(len(part) for part in parts.values()):
-        raise SplitError(f"The manifest's split must be one of {', '.join(ONE_SPLIT)} in every row that is used, and each of them in some.")
-    return parts
-
-
 def _answers(checkpoint: Path, runs: RunSet, test: Indices, fold: int, device: str) -> SignAnswers:
     fitted = load_sign(checkpoint)
     on_gpu = device == "auto" and torch.cuda.is_available()
-    told = ask(fitted.model.to("cuda" if on_gpu else "cpu"), runs, test)
+    fitted.model.to("cuda" if on_gpu else "cpu")
+    told = ask(fitted, runs, test)
     return SignAnswers(
         signs=fitted.preset.signs,
         label=runs.label[test],
@@ -154,6 +134,13 @@ def _joined(answers: Sequence[SignAnswers]) -> SignAnswers:
         **{name: all_of(name) for name in ("label", "probability", "patient", "clip", "start_s", "fold", "frame_label")},
         attention=None if first.attention is None else all_of("attention"),
     )
+
+
+def _mean_of(answers: Sequence[SignAnswers]) -> SignAnswers:
+    """What the networks of all folds say together of the same runs."""
+    attended = [one.attention for one in answers if one.attention is not None]
+    attention = np.mean(attended, axis=0) if attended else None
+    return replace(answers[0], probability=np.mean([one.probability for one in answers], axis=0), attention=attention)
 
 
 def best_of(ran: Ran) -> Path:

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from training.records import partial_of, write_json
 from training.shards import MappedFiles, Shards
 
+BESIDE = "beside"
+"""The part of phantoms that stand beside labelled clips."""
+
 
 class NoRuns(ValueError):
     """No clip gave anything to learn from."""
@@ -29,11 +32,11 @@ class ClipRuns:
     patient: str
     starts_s: tuple[float, ...]
     labels: tuple[tuple[int, ...], ...]
-    """(n, K): 1 the sign is there, 0 it is not."""
+    """(n, K): 1 the sign is there, 0 it is not, NOT_KNOWN."""
     frame_labels: tuple[tuple[int, ...], ...]
     """(n, T): 1 it is seen in this frame, 0 it is not, NOT_KNOWN."""
     part: str = ""
-    """Where a manifest itself deals its patients: "train", "validation" or "test"."""
+    """Where a manifest itself deals its patients: "train", "validation" or "test"; BESIDE."""
     num_unclear: int = 0
     """Runs that show the sign for a moment only: neither here nor there, and left out."""
     reason: str = ""

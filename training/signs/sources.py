@@ -1,6 +1,7 @@
 """Where runs of frames come from: simulated clips whose truth is exact, and labelled clips of a manifest."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,10 +17,16 @@ from training import population, recipe
 from training.code_digest import code_digest
 from training.phantom.simulate import recorded, simulate
 from training.recipe import random_phantom
+from training.signs import mixtures
 from training.signs import population as signs_population
+from training.signs.answers import NOT_KNOWN
+from training.signs.mixtures import mixed_spec
 from training.signs.population import SIGNS as FOUR_SIGNS
 from training.signs.population import b_line_spec, sign_spec
 from training.signs.preset import Preset
+
+DISEASE = ("b_lines", "effusion", "consolidation")
+"""Signs that whoever calls a lung healthy has not seen, but for a B-line or two; a healthy lung has A-lines or has none in view."""
 
 
 class Source(Protocol):
@@ -30,7 +37,7 @@ class Source(Protocol):
 
     @property
     def part(self) -> str:
-        """Where the manifest itself deals its patients: "train", "validation" or "test"; else ""."""
+        """Where the manifest itself deals its patients: "train", "validation" or "test"; BESIDE of phantoms beside them; else ""."""
         ...
 
     def identity(self) -> str:
@@ -71,7 +78,8 @@ class Simulated:
 
     def identity(self) -> str:
         preset, code = self.preset, code_digest("training.phantom", "training.recording")
-        return f"{preset.learns} {preset.signs} {preset.fit.seed} {self.index} {preset.phantom_s} {code} {_choosing()}"
+        drawn = f"{preset.learns} {preset.signs} {preset.population} {preset.fit.seed} {self.index} {preset.phantom_s}"
+        return f"{drawn} {self.part} {code} {_choosing()}"
 
     def open(self) -> tuple[Clip, Truths]:
         preset, seed, fixed = self.preset, self.preset.fit.seed, {"duration_s": self.preset.phantom_s}
@@ -79,6 +87,8 @@ class Simulated:
         if preset.learns == "sliding":
             slides = self.index % 2 == 0
             return recorded(random_phantom(seed, self.index, slides=slides, **fixed)), Truths((int(not slides),))
+        if preset.population == "mixed":
+            return self._mixed(number, fixed)
         if preset.learns == "four_signs":
             sign = FOUR_SIGNS[self.index % len(FOUR_SIGNS)]
             phantom = simulate(sign_spec(seed, self.index, sign, **fixed), seed=number)
@@ -86,6 +96,14 @@ class Simulated:
         spec = b_line_spec(seed, self.index, shown=self.index % 2 == 0, **fixed)
         phantom = simulate(spec, seed=number)
         return recorded(phantom), Truths((int(self.index % 2 == 0),), phantom.truth.b_line_frames, spec.fps)
+
+    def _mixed(self, number: int, fixed: dict[str, float]) -> tuple[Clip, Truths]:
+        preset, seed = self.preset, self.preset.fit.seed
+        is_timed = preset.learns == "b_lines"
+        phantom = simulate(mixed_spec(seed, self.index, comes_and_goes=is_timed, **fixed), seed=number)
+        label = tuple(int(sign in phantom.truth.signs) for sign in preset.signs)
+        told = Truths(label, phantom.truth.b_line_frames, phantom.spec.fps) if is_timed else Truths(label)
+        return recorded(phantom), told
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -112,21 +130,22 @@ class Labelled:
         return open_clip(self.clip.file, DEFAULT_LIMITS), Truths(self.label)
 
 
-def simulated(preset: Preset) -> tuple[Simulated, ...]:
-    return tuple(Simulated(preset, index) for index in range(preset.phantoms))
+def simulated(preset: Preset, part: str = "") -> tuple[Simulated, ...]:
+    return tuple(Simulated(preset, index, part) for index in range(preset.phantoms))
 
 
 def labelled(preset: Preset, manifest: Manifest) -> tuple[Labelled, ...]:
-    """The clips whose labels this preset can learn from: sliding said present or absent; signs stated; of the four signs just one.
+    """The clips whose labels this preset can learn from: sliding said present or absent; signs stated; of "four_signs" just one. Where
+    phantoms stand beside them, also lung that is said to be healthy, which is taken to show none of `DISEASE`.
 
     A label of sliding in a region drawn by hand says nothing of the whole frame. In folds, clips that the manifest keeps for "test"
-    are in none: their licence, or their purpose, may forbid to learn from them. A file that is there twice counts once.
+    are learnt from in none, as their licence or their purpose may forbid it. A file that is there twice counts once.
     Raises: Contradiction.
     """
     chosen: dict[str, Labelled] = {}
     for clip in manifest:
         label = _label_of(preset, clip)
-        if label is None or (preset.folds > 1 and clip.split == "test"):
+        if label is None or (preset.folds > 1 and clip.split == "test" and not preset.real_share):
             continue
         one = Labelled(clip, label, digest_of(clip.file))
         first = chosen.setdefault(one.sha256, one)
@@ -141,9 +160,13 @@ def _label_of(preset: Preset, clip: LabelledClip) -> tuple[int, ...] | None:
             return None
         return {Label.PRESENT: (0,), Label.ABSENT: (1,)}.get(clip.label)
     if clip.signs is None:
-        return None
+        return _of_healthy(preset.signs) if preset.real_share and clip.label is Label.HEALTHY else None
     label = tuple(int(sign in clip.signs) for sign in preset.signs)
-    return label if len(label) == 1 or sum(label) == 1 else None
+    return label if preset.learns != "four_signs" or sum(label) == 1 else None
+
+
+def _of_healthy(signs: Sequence[str]) -> tuple[int, ...]:
+    return tuple(0 if sign in DISEASE else NOT_KNOWN for sign in signs)
 
 
 def digest_of(file: Path) -> str:
@@ -154,5 +177,5 @@ def digest_of(file: Path) -> str:
 @cache
 def _choosing() -> str:
     """Of the code that chooses phantoms."""
-    files = (Path(__file__), Path(signs_population.__file__), Path(population.__file__), Path(recipe.__file__))
+    files = (Path(__file__), Path(signs_population.__file__), Path(mixtures.__file__), Path(population.__file__), Path(recipe.__file__))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

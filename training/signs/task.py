@@ -9,16 +9,18 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from service.metrics import auroc
 from training.batches import Indices, RunningBatches
+from training.signs.answers import NOT_KNOWN
 from training.signs.augment import augment_frames
-from training.signs.batches import BalancedBatches, RunBatch, RunBatches, load_run_batches
+from training.signs.batches import BalancedBatches, BesideBatches, RunBatch, RunBatches, load_run_batches
 from training.signs.networks import build_network, logits_of, probabilities
 from training.signs.preset import Loss, Preset, SignFit
-from training.signs.runs import RunSet
+from training.signs.runs import BESIDE, RunSet
 from training.signs.weights import load_resnet
 from training.trainer import FitError
 
@@ -33,7 +35,7 @@ class SignTask(pl.LightningModule):
     def __init__(self, preset: Preset, runs: RunSet, parts: Mapping[str, Indices]) -> None:
         super().__init__()
         self._preset = preset
-        self._kinds = runs.kinds[parts["train"]]
+        self._batches = _batches(preset, runs, parts["train"])
         self._train = RunBatches(runs, parts["train"])
         self._validation = RunBatches(runs, parts["validation"])
         self._logits: list[Tensor] = []
@@ -44,8 +46,7 @@ class SignTask(pl.LightningModule):
             load_resnet(self.model, Path(preset.network.weights))
 
     def train_dataloader(self) -> Any:
-        fit = self._preset.fit
-        return load_run_batches(self._train, BalancedBatches(self._kinds, fit.batch_size, fit.seed, fit.balance))
+        return load_run_batches(self._train, self._batches)
 
     def val_dataloader(self) -> Any:
         return load_run_batches(self._validation, RunningBatches(len(self._validation), _VALIDATION_BATCH))
@@ -74,10 +75,9 @@ class SignTask(pl.LightningModule):
         self._logits.clear()
         self._labels.clear()
         self.log("val_loss", loss_of(logits, labels, self._preset.loss), prog_bar=True)
-        self.log("val_accuracy", _accuracy(logits, labels), prog_bar=True)
-        given, known = probabilities(logits).double().numpy(), labels.numpy()
-        by_sign = [auroc(known[:, k], given[:, k]) for k in range(known.shape[1]) if 0 < known[:, k].sum() < len(known)]
-        self.log("val_auroc", float(np.mean(by_sign)) if by_sign else float("nan"))
+        self.log("val_accuracy", _accuracy(logits, labels, self._preset.loss), prog_bar=True)
+        given = probabilities(logits, self._preset.loss).double().numpy()
+        self.log("val_auroc", _mean_auroc(labels.numpy(), given))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         fit = self._preset.fit
@@ -90,13 +90,15 @@ class SignTask(pl.LightningModule):
 
 
 def loss_of(logits: Tensor, label: Tensor, loss: Loss) -> Tensor:
-    """Mean over the runs. logits and label (n, K).
+    """Mean over the runs, and over the signs of which it is known whether they are there. logits and label (n, K).
 
     Focal (Lin et al. 2017, arXiv 1708.02002): -alpha (1 - p)^gamma log p of the positives, p being the probability of what is
     true, and 1 - alpha in alpha's place for the negatives.
     """
     if loss.kind == "softmax":
         return F.cross_entropy(logits, label)
+    known = label != NOT_KNOWN
+    logits, label = logits[known], label[known]
     each = F.binary_cross_entropy_with_logits(logits, label, reduction="none")
     if loss.kind == "binary":
         return each.mean()
@@ -118,10 +120,25 @@ def levels(runs: RunSet, indices: Indices, preset: Preset) -> tuple[float, float
     return (0.0, max(deviation, 1e-3)) if preset.inputs == "flow" else (mean, max(deviation, 1.0))
 
 
-def _accuracy(logits: Tensor, label: Tensor) -> float:
-    if logits.shape[1] > 1:
+def _batches(preset: Preset, runs: RunSet, train: Indices) -> BalancedBatches | BesideBatches:
+    fit, is_real = preset.fit, runs.part[train] != BESIDE
+    if preset.real_share and is_real.any() and not is_real.all():
+        return BesideBatches(runs.patient[train], is_real, fit.batch_size, fit.seed, preset.real_share)
+    return BalancedBatches(runs.kinds[train], fit.batch_size, fit.seed, fit.balance)
+
+
+def _accuracy(logits: Tensor, label: Tensor, loss: Loss) -> float:
+    if loss.kind == "softmax":
         return float((logits.argmax(1) == label.argmax(1)).float().mean())
-    return float(((logits >= 0) == (label == 1)).float().mean())
+    known = label != NOT_KNOWN
+    return float(((logits >= 0) == (label == 1))[known].float().mean())
+
+
+def _mean_auroc(label: NDArray[np.float32], given: NDArray[np.float64]) -> float:
+    """Over the signs of which some runs show it and some do not; NaN where there is none."""
+    known = [(label[rows, k], given[rows, k]) for k, rows in enumerate((label != NOT_KNOWN).T)]
+    by_sign = [auroc(there, said) for there, said in known if 0 < there.sum() < len(there)]
+    return float(np.mean(by_sign)) if by_sign else float("nan")
 
 
 def _scheduler(optimizer: torch.optim.Optimizer, fit: SignFit) -> torch.optim.lr_scheduler.LRScheduler:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.training.phantom.scenes import alike, moved_mm, scene, strip
-from training.phantom import Adhesion, BLine, Consolidation, Neighbour, Organ, Pathology, simulate
+from training.phantom import Adhesion, Base, BLine, Consolidation, Neighbour, Organ, Pathology, simulate
 
 
 def test_an_elastic_lung_slides_further_on_the_right() -> None:
@@ -69,6 +69,38 @@ def test_fluid_is_dark_below_the_pleura_and_makes_sliding_a_question_without_an_
     assert phantom.truth.pleura_px is not None
     assert phantom.truth.sliding_mask is not None
     assert not phantom.truth.sliding_mask.any()
+
+
+def test_fluid_that_is_not_quite_clear_is_less_dark_and_slanting_fluid_is_deeper_on_one_side() -> None:
+    clear, murky = (
+        simulate(scene(duration_s=0.1, mirror_db=-20.0, pathology=Pathology(effusion_mm=8.0, effusion_echo=echo))) for echo in (0.02, 0.8)
+    )
+    slanting = simulate(scene(duration_s=0.1, pathology=Pathology(effusion_mm=8.0, effusion_slope=0.5)))
+
+    assert strip(murky, 0, 2.0, 5.0).mean() > 2 * strip(clear, 0, 2.0, 5.0).mean() + 5
+    # Half as much again at the right end of the picture, 21 mm from its middle: 4 to 12 mm.
+    left, right = (0.1 * strip(slanting, 0, 0.0, 14.0, *places).mean(axis=1)[15:].argmax() + 1.5 for places in ((-11.0, -9.0), (9.0, 11.0)))
+    assert right - left == pytest.approx(8.0 * 0.5 * 20 / 21, abs=0.8)
+
+
+def test_fluid_cannot_lie_above_the_pleura() -> None:
+    with pytest.raises(ValueError, match=r"^Fluid has a slope in -1\.\.1, or it would lie above the pleura; it cannot be 1\.5\.$"):
+        Pathology(effusion_slope=1.5)
+
+
+def test_the_base_is_a_bright_dome_over_an_organ_and_lung_beside_it_stays() -> None:
+    spec = scene(duration_s=0.1, haze_db=-60.0, slide_mm=0.0)
+    base = Base(center_mm=8.0, half_width_mm=6.0, top_mm=6.0, height_mm=12.0, level_db=-26.0, rim_db=-3.0)
+    phantom, without = simulate(replace(spec, pathology=Pathology(base=base))), simulate(spec)
+
+    top, flank = (strip(phantom, 0, 3.0, 20.0, *places).mean(axis=1) for places in ((7.0, 9.0), (11.0, 12.0)))
+    # The diaphragm is as wavy as a hand draws it, 1.5 mm.
+    assert 3.0 + 0.1 * top.argmax() == pytest.approx(6.0, abs=4.0)
+    assert top.max() > 1.5 * top[-20:].mean()
+    assert flank.argmax() > top.argmax() + 10
+    assert strip(phantom, 0, 10.0, 14.0, 6.0, 10.0).mean() > strip(without, 0, 10.0, 14.0, 6.0, 10.0).mean() + 20
+    assert strip(phantom, 0, 3.0, 14.0, -14.0, -6.0).mean() == pytest.approx(strip(without, 0, 3.0, 14.0, -14.0, -6.0).mean(), abs=3)
+    assert phantom.truth.signs == without.truth.signs
 
 
 def test_the_lung_behind_fluid_rises_and_sinks_with_the_breath() -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from training.signs.batches import BalancedBatches
+from training.signs.batches import BalancedBatches, BesideBatches
 
 KINDS = np.array(["0"] * 6 + ["1"] * 2)
 
@@ -39,3 +39,28 @@ def test_the_same_seed_and_epoch_draw_the_same() -> None:
 def test_a_rest_of_less_than_half_a_batch_is_left_out() -> None:
     assert len(epoch("as_is", 0, 7)) == 7
     assert len(epoch("as_is", 0, 5)) == 8
+
+
+PATIENTS = np.array([f"phantom-{k}" for k in range(30)] + ["many"] * 15 + ["few"] * 3)
+
+
+def test_beside_phantoms_patients_are_the_share_that_is_asked_for_each_as_often_whatever_their_clips() -> None:
+    batches = BesideBatches(PATIENTS, np.arange(48) >= 30, 8, 1, 0.4)
+    seen = [index for batch in batches for index in batch]
+    batches.set_epoch(1)
+    other = [index for batch in batches for index in batch]
+    of_few = [np.mean(PATIENTS[[i for i in run if i >= 30]] == "few") for run in _epochs(batches, 40)]
+
+    # 20 of 50; the last 2 are less than half a batch.
+    assert (batches.num, len(seen), len(batches)) == (50, 48, 6)
+    assert len({index for index in seen if index < 30}) == len([index for index in seen if index < 30]) >= 28
+    assert seen != other
+    assert np.mean(of_few) == pytest.approx(0.5, abs=0.05)
+
+
+def _epochs(batches: BesideBatches, num: int) -> list[list[int]]:
+    drawn = []
+    for epoch in range(num):
+        batches.set_epoch(epoch)
+        drawn.append([index for batch in batches for index in batch])
+    return drawn

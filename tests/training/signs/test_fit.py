@@ -11,9 +11,9 @@ from tests.training.signs.bars import Bar, small_preset
 from training import trainer
 from training.batches import Indices
 from training.curve import read_curve
+from training.signs.deal import deal
 from training.signs.fit import ask, fit_sign, load_sign
 from training.signs.make import make_runs
-from training.signs.run import deal
 from training.signs.runs import RunSet, open_runs
 from training.trainer import BEST, CURVE, FitError
 
@@ -42,7 +42,7 @@ def fitted(runs: RunSet, parts: Mapping[str, Indices], tmp_path_factory: pytest.
 def test_a_bright_bar_is_learnt_and_told_of_patients_that_were_not_learnt_from(
     fitted: Path, runs: RunSet, parts: Mapping[str, Indices]
 ) -> None:
-    told = ask(load_sign(fitted / BEST).model, runs, parts["test"])
+    told = ask(load_sign(fitted / BEST), runs, parts["test"])
 
     assert not set(runs.patient[parts["test"]]) & set(runs.patient[parts["train"]])
     np.testing.assert_array_equal(told.probability[:, 0] > 0.5, runs.label[parts["test"], 0] == 1)

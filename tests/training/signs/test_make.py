@@ -15,9 +15,10 @@ from tests.training.signs.bars import Bar, small_preset
 from training.array_clip import ArrayClip
 from training.recording.take import Recording
 from training.recording.timing import at_rate
+from training.signs.answers import NOT_KNOWN
 from training.signs.make import make_runs
 from training.signs.preset import read_preset
-from training.signs.runs import NoRuns, open_runs
+from training.signs.runs import BESIDE, NoRuns, open_runs
 from training.signs.sources import Contradiction, Truths, labelled, simulated
 
 
@@ -159,3 +160,34 @@ def test_a_phantom_of_each_class_becomes_runs_with_its_label(name: str, tmp_path
 
     assert all(len(clip) for clip in made)
     assert len({label for clip in made for label in clip.labels}) == max(2, len(preset.signs))
+
+
+def test_beside_phantoms_healthy_lung_is_taken_to_show_no_disease_and_nothing_is_known_of_its_a_lines(tmp_path: Path) -> None:
+    several = frozenset({"effusion", "consolidation"})
+    table = Manifest(
+        (
+            clip(tmp_path, "a", Label.HEALTHY, None),
+            clip(tmp_path, "b", Label.UNKNOWN, several, split="test"),
+            clip(tmp_path, "c", Label.UNKNOWN, None),
+        )
+    )
+
+    signs, b_lines = (labelled(read_preset(name), table) for name in ("signs-small", "blines-small"))
+
+    assert [one.label for one in signs] == [(NOT_KNOWN, 0, 0, 0), (0, 0, 1, 1)]
+    assert [one.label for one in b_lines] == [(0,), (0,)]
+    # Kept for test: judged, though in folds.
+    assert [one.part for one in signs] == ["", "test"]
+
+
+def test_phantoms_of_several_signs_have_all_of_them_in_their_label_and_b_lines_by_the_frame() -> None:
+    signs, b_lines = (simulated(replace(read_preset(name, quick=True), phantom_s=1.2), BESIDE) for name in ("signs-small", "blines-small"))
+
+    truths = [one.open()[1] for one in signs[:4]]
+    (timed,) = (one.open()[1] for one in b_lines[:1])
+
+    assert {one.part for one in (*signs, *b_lines)} == {BESIDE}
+    assert all(len(truth.label) == 4 and truth.shown is None for truth in truths)
+    assert len({truth.label for truth in truths}) > 1
+    assert timed.shown is not None
+    assert timed.shown.any() <= bool(timed.label[0])

@@ -56,7 +56,11 @@ def test_a_grid_changes_one_setting() -> None:
 @pytest.mark.parametrize(
     ("name", "change", "sentence"),
     [
-        ("four-signs", ('kind = "softmax"', 'kind = "binary"'), "4 signs do not go with a loss of binary"),
+        ("four-signs", ('kind = "softmax"', 'kind = "binary"'), "four_signs does not go with a loss of binary"),
+        ("signs-small", ('kind = "binary"', 'kind = "softmax"'), "signs does not go with a loss of softmax"),
+        ("signs-small", ('population = "mixed"\n', ""), "signs does not go with the textbook population"),
+        ("four-signs", ("folds = 1", 'population = "mixed"\nfolds = 1'), "four_signs does not go with the mixed population"),
+        ("signs-small", ("real_share = 0.3", "real_share = 1.0"), "Labelled clips are a share from 0 to below 1"),
         ("cmwra", ('inputs = "flow"', 'inputs = "frames"'), "The network cmwra takes flow, and no other does."),
         ("cmwra", ("flow_step = 1 ", 'raft = "raft.pth"\nflow_step = 40 '), "A flow over 40 frames does not fit a run of 40."),
         ("cmwra", ("[fit]", "[fit.augment]\nmirror = 0.5\n[fit]"), "Flow is not augmented"),

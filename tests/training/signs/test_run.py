@@ -9,8 +9,9 @@ import pytest
 
 from tests.training.signs.bars import Bar, small_preset
 from training.signs.answers import SignAnswers
+from training.signs.fit import ask, load_sign
 from training.signs.run import ANSWERS, Ran, run_preset
-from training.signs.runs import ClipRuns
+from training.signs.runs import BESIDE, ClipRuns, open_runs
 from training.splits import SplitError
 from training.trainer import BEST
 
@@ -47,6 +48,25 @@ def test_a_manifests_own_split_holds_and_a_half_filled_one_is_refused(tmp_path: 
     assert set(ran.answers.patient.tolist()) == {"patient-6", "patient-7", "patient-8"}
     with pytest.raises(SplitError, match=r"^The manifest's split must be one of train, validation, test in every row that is used, and "):
         run_preset(preset, [*bars, Bar(9)], tmp_path / "half", tmp_path / "clips", uncounted, progress=False)
+
+
+def test_beside_phantoms_each_patient_is_judged_once_and_what_is_kept_for_test_by_the_mean_of_all_folds(tmp_path: Path) -> None:
+    preset = replace(small_preset(epochs=1), folds=3, real_share=0.4)
+    beside, dealt, kept = (
+        [Bar(k, part=part) for k in numbers] for numbers, part in ((range(20, 40), BESIDE), (range(6), ""), (range(6, 9), "test"))
+    )
+
+    ran = run_preset(preset, [*beside, *dealt, *kept], tmp_path, tmp_path / "clips", uncounted, progress=False)
+
+    assert {name: int(fold) for name, fold in zip(ran.answers.patient, ran.answers.fold, strict=True)}.keys() == {
+        f"patient-{k}" for k in range(9)
+    }
+    is_kept = ran.answers.fold == 3
+    assert set(ran.answers.patient[is_kept].tolist()) == {"patient-6", "patient-7", "patient-8"}
+    runs = open_runs(tmp_path / "clips", ran.clips)
+    asked = np.array([np.flatnonzero(runs.clip == clip)[0] for clip in ran.answers.clip[is_kept][::3]])
+    each = [ask(load_sign(fold / BEST), runs, asked).probability for fold in ran.folds]
+    np.testing.assert_allclose(ran.answers.probability[is_kept][::3], np.mean(each, axis=0), atol=1e-6)
 
 
 def test_what_is_left_out_is_counted(tmp_path: Path) -> None:

@@ -41,6 +41,17 @@ def test_one_of_several_signs_is_learnt_by_softmax() -> None:
     assert float(loss_of(logits, torch.tensor([[0.0, 0.0, 0.0, 1.0]]), Loss("softmax"))) == pytest.approx(-math.log(5 / 8))
 
 
+def test_several_signs_are_learnt_each_by_itself_and_one_of_which_nothing_is_known_is_passed_over() -> None:
+    logits = torch.tensor([[SURE, SURE, 7.0], [HALF, -SURE, SURE]], requires_grad=True)
+
+    found = loss_of(logits, torch.tensor([[1.0, 0.0, -1.0], [0.0, 0.0, -1.0]]), Loss("binary"))
+    found.backward()
+
+    assert found.item() == pytest.approx(-(math.log(0.9) + math.log(0.1) + math.log(0.5) + math.log(0.9)) / 4)
+    assert logits.grad is not None
+    assert logits.grad[:, 2].tolist() == [0, 0]
+
+
 def test_what_is_right_to_the_last_digit_has_a_slope_that_is_a_number() -> None:
     logits = torch.tensor([[40.0], [-40.0]], requires_grad=True)
 
