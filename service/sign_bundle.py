@@ -53,8 +53,6 @@ class Told:
     sign: str
     output: int
     """Which of the logits."""
-    pool_quantile: float
-    """Of the logits of all runs: 0.5 is the median, 1 the greatest. A sign may be there for a part of the clip alone."""
     scale: float
     offset: float
     """Platt: probability = sigmoid(scale * logit + offset)."""
@@ -64,20 +62,20 @@ class Told:
     """On what clips, and how well: a sentence that goes with every answer."""
 
     def __post_init__(self) -> None:
-        if self.sign not in SIGNS or self.output < 0 or not 0 <= self.pool_quantile <= 1 or self.scale <= 0:
-            raise ValueError(f"A sign is one of {', '.join(SIGNS)}, pooled by a quantile from 0 to 1 and scaled by more than 0.")
+        if self.sign not in SIGNS or self.output < 0 or self.scale <= 0:
+            raise ValueError(f"A sign is one of {', '.join(SIGNS)}, and its logit is scaled by more than 0.")
         if not 0 <= self.absent_below <= self.present_above <= 1:
             raise ValueError("What is absent must end below where what is present begins.")
 
     def pooled(self, logits: Floats) -> float:
-        """(n,) of all runs, n > 0 -> the clip's probability."""
-        return float(self.probabilities(np.quantile(logits, self.pool_quantile, keepdims=True))[0])
+        """(n,) of all runs, n > 0 -> the clip's probability, of their mean: what its limits were measured with."""
+        return float(self.probabilities(logits.mean(keepdims=True))[0])
 
     def probabilities(self, logits: Floats) -> Floats:
         return np.asarray(1 / (1 + np.exp(-(self.scale * logits + self.offset))), np.float32)
 
     def verdict(self, probability: float) -> Verdict:
-        if probability >= self.present_above:
+        if probability > self.present_above:
             return Verdict.PRESENT
         return Verdict.ABSENT if probability < self.absent_below else Verdict.INDETERMINATE
 

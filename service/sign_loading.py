@@ -50,6 +50,11 @@ def golden_signs(sign: LoadedSign) -> dict[str, Any]:
         return {found.sign: _rounded(found) for found in reading.findings()}
 
 
+def golden_of(bundle: SignBundle) -> dict[str, Any]:
+    """The same of a bundle that is being written, on the CPU. Raises: EngineFailed."""
+    return golden_signs(LoadedSign(bundle, Batcher(_warm_engine(bundle, "cpu"))))
+
+
 def check_golden_sign(sign: LoadedSign) -> None:
     """Raises: BadBundle when the model does not answer its golden clip as it did when it was made."""
     expected, found = sign.bundle.golden_answer(), golden_signs(sign)

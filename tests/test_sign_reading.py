@@ -60,16 +60,17 @@ def brightness(frames: NDArray[np.uint8], bundle: SignBundle) -> NDArray[np.floa
     return np.array([(run.frames.mean() - 40) / 10 for run in frame_runs(clip, sector, bundle.frames)])
 
 
-def test_each_run_is_told_and_the_clip_by_their_median(by_second: SignBundle) -> None:
+def test_each_run_is_told_and_the_clip_by_the_mean_of_their_logits(by_second: SignBundle) -> None:
     frames = small_phantom("present", 3.0).frames
-    by_hand = 1 / (1 + np.exp(-brightness(frames, by_second)))
+    logits = brightness(frames, by_second)
+    by_hand = 1 / (1 + np.exp(-logits))
 
     found = only(read(frames, asked(by_second)))
 
     assert (found.sign, found.model.name, found.measured) == ("b_lines", "bright", "Computed in the head.")
     assert [(round(moment.start_s, 3), round(moment.end_s, 3)) for moment in found.moments] == [(0, 1), (0.8, 1.8), (1.6, 2.6), (2, 3)]
     assert [moment.probability for moment in found.moments] == pytest.approx(by_hand.tolist(), abs=1e-4)
-    assert found.probability == pytest.approx(float(np.median(by_hand)), abs=1e-4)
+    assert found.probability == pytest.approx(1 / (1 + np.exp(-logits.mean())), abs=1e-4)
 
 
 def test_sliding_is_answered_as_without_signs(by_second: SignBundle) -> None:

@@ -24,12 +24,10 @@ from training.examples import ExampleSet
 from training.experiment import Experiment
 from training.export import export
 from training.fit import Fitted, predict_logits
+from training.golden import write_golden_clip
 from training.inputs import reference_of
-from training.phantom.presets import PRESETS
-from training.phantom.simulate import simulate
 
 CALIBRATION_SEED, EVALUATION_SEED = 11, 23
-GOLDEN_PRESET, GOLDEN_SEED = "present", 3
 
 
 def export_graphs(fitted: Fitted, folder: Path) -> None:
@@ -73,8 +71,7 @@ def write(
 ) -> Bundle:
     """Write the bundle; its golden clip is a phantom, so that it may be given away."""
     with tempfile.TemporaryDirectory() as scratch:
-        golden = Path(scratch) / "golden.mp4"
-        simulate(PRESETS[GOLDEN_PRESET], seed=GOLDEN_SEED).write(golden)
+        golden = write_golden_clip(Path(scratch))
         card = write_card(experiment, calibration, figures, trained_on, command)
         return write_exported(store, experiment, graphs, golden, card, calibration, figures, trained_on, summary)
 

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from service.errors import SeashoreError
 from service.manifest import Label, LabelledClip, Manifest, read_manifest
-from training import data_cli
+from training import data_cli, sign_bundle_cli
 from training.experiment import Experiment, from_table, read_experiment, with_changes
 from training.finetune_cli import EPILOG as FIT_EPILOG
 from training.finetune_cli import Asked, fine_tune
@@ -234,6 +234,7 @@ def curves(
 app.add_typer(data_cli.app, name="data")
 app.command(epilog="Example: seashore train grid training/experiments/clips.csv --clips clips --healthy-is-present")(grid)
 app.command(epilog="Example: seashore train signs cmwru --manifest ward.csv --work runs/signs")(signs)
+app.command("sign-bundle", epilog=sign_bundle_cli.EPILOG)(sign_bundle_cli.sign_bundle)
 app.command(epilog="Example: seashore train trials --manifest clips.csv --clips clips --split test --out runs/trials")(trials)
 
 

@@ -104,11 +104,19 @@ _JUDGES = (
     "inputs",
     "sensitivity",
     "sensitivity_cli",
+    "signs.bundle",
     "signs.export",
     "trials.answers",
 )
 EVALUATION = tuple(f"training.{module}" for module in _JUDGES)
-EVALUATION_MAY_IMPORT = ("service.engine", "service.loading", "service.model", "service.pipeline", "service.reading")
+EVALUATION_MAY_IMPORT = (
+    "service.engine",
+    "service.loading",
+    "service.model",
+    "service.pipeline",
+    "service.reading",
+    "service.sign_loading",
+)
 """What runs the exported graph, or the whole service, to judge it."""
 ALSO = {
     "training.study.failures": ("service.evidence",),

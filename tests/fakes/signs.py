@@ -25,7 +25,7 @@ FRAME = FrameSpec(fps=5.0, num_frames=1, stride_frames=1, side_px=SIDE_PX, dtype
 
 
 def told(sign: str, output: int = 0, **changed: Any) -> Told:
-    limits = {"pool_quantile": 0.5, "scale": 1.0, "offset": 0.0, "present_above": 0.8, "absent_below": 0.2}
+    limits = {"scale": 1.0, "offset": 0.0, "present_above": 0.8, "absent_below": 0.2}
     return Told(sign=sign, output=output, measured="Computed in the head.", **(limits | changed))
 
 

@@ -53,9 +53,21 @@ class FrameResNet(nn.Module):
         self.linear = nn.Linear(inside, num_signs)
 
     def forward(self, frames: Tensor) -> Tensor:
-        x = self.blocks(self.stem(by_frame(self.normalise(frames))))
-        logits: Tensor = self.linear(x.mean(dim=(2, 3)))
+        logits: Tensor = self.linear(self._seen(frames).mean(dim=(2, 3)))
         return logits
+
+    def with_maps(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and where they come from: maps (N, `num_signs`, h / 32, w / 32) whose means they are.
+
+        Class activation maps (Zhou et al. 2016, arXiv 1512.04150), exact for a mean and one linear layer; Grad-CAM gives the same.
+        """
+        seen = self._seen(frames)
+        maps = torch.einsum("kc,nchw->nkhw", self.linear.weight, seen) + self.linear.bias[:, None, None]
+        return maps.mean(dim=(2, 3)), maps
+
+    def _seen(self, frames: Tensor) -> Tensor:
+        out: Tensor = self.blocks(self.stem(by_frame(self.normalise(frames))))
+        return out
 
 
 class _Bottleneck(nn.Module):

@@ -23,12 +23,16 @@ def export_sign(model: nn.Module, preset: Preset, path: Path) -> Path:
 
     Nothing of that name is left of a graph that disagrees. Raises: ExportDisagrees.
     """
+    taken = "frames" if preset.inputs == "frames" else "flow"
+    return export_checked(model, path, _drawn(preset, 2), _drawn(preset, _CHECKED), taken, list(model.outputs))  # type: ignore[arg-type]
+
+
+def export_checked(model: nn.Module, path: Path, example: Tensor, given: Tensor, taken: str, outputs: list[str]) -> Path:
+    """Traced with `example`, checked with `given`, of another batch. Raises: ExportDisagrees."""
     partial = partial_of(path)
     model = model.cpu().eval()
     path.parent.mkdir(parents=True, exist_ok=True)
-    outputs = list(model.outputs)  # type: ignore[arg-type]
-    write_graph(model, _drawn(preset, 2), partial, "frames" if preset.inputs == "frames" else "flow", outputs)
-    given = _drawn(preset, _CHECKED)
+    write_graph(model, example, partial, taken, outputs)
     with torch.inference_mode():
         told = model(given)
     session = open_session(load_library(), partial, ["CPUExecutionProvider"], threads=1)

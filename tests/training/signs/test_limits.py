@@ -1,0 +1,117 @@
+"""What is said of a sign keeps its promise to patients that it was not set on; and a coin is not offered."""
+
+import numpy as np
+import pytest
+
+from training.signs.answers import NOT_KNOWN, SignAnswers
+from training.signs.limits import ClipLogits, clips_of, limits_of, platt, told_of, worth_of
+
+
+def clips(logit: list[float], label: list[int], patient: list[int] | None = None) -> ClipLogits:
+    of = patient or list(range(len(logit)))
+    return ClipLogits(np.array(logit), np.array(label), np.array([f"p{number}" for number in of]))
+
+
+def answers(logit: list[float], label: list[int], clip: list[int], patient: list[int]) -> SignAnswers:
+    return SignAnswers(
+        signs=("effusion", "b_lines"),
+        label=np.stack([np.full(len(label), NOT_KNOWN), label], axis=1),
+        probability=1 / (1 + np.exp(-np.stack([np.zeros(len(logit)), logit], axis=1))),
+        patient=np.array([f"p{number}" for number in patient]),
+        clip=np.array([f"c{number}" for number in clip]),
+        start_s=np.arange(len(logit), dtype=np.float64),
+        fold=np.array(patient),
+    )
+
+
+def test_a_clip_is_the_mean_of_its_runs_logits_as_the_service_pools_them() -> None:
+    said = answers([-2, 4, 1, 1, 1], [1, 1, 0, 0, NOT_KNOWN], [0, 0, 1, 1, 2], [0, 0, 1, 1, 2])
+
+    found = clips_of(said, "b_lines")
+
+    assert found.logit.tolist() == pytest.approx([1, 1])
+    assert found.label.tolist() == [1, 0]
+    assert found.patient.tolist() == ["p0", "p1"]
+    assert len(clips_of(said, "effusion")) == 0
+
+
+def test_platt_finds_the_line_that_the_labels_were_drawn_from() -> None:
+    rng = np.random.default_rng(0)
+    logit = rng.normal(0, 8, 20_000)
+    label = (rng.random(len(logit)) < 1 / (1 + np.exp(-(0.5 * logit - 1)))).astype(np.int64)
+
+    scale, offset = platt(ClipLogits(logit, label, np.arange(len(logit)).astype(str)))
+
+    assert (scale, offset) == (pytest.approx(0.5, abs=0.02), pytest.approx(-1, abs=0.07))
+
+
+def test_platt_stays_finite_where_the_classes_are_apart() -> None:
+    scale, offset = platt(clips([-400, -300, 300, 400], [0, 0, 1, 1]))
+
+    assert 0 < scale < 1
+    assert abs(offset) < 1
+
+
+def test_one_more_patient_is_called_wrongly_with_a_chance_of_at_most_a_tenth() -> None:
+    """Many draws of a few patients: the promise is of the next one."""
+    rng = np.random.default_rng(0)
+    wrong = []
+    for _ in range(400):
+        without, withal = rng.normal(-1, 1, 20), rng.normal(1, 1, 20)
+        found = limits_of(ClipLogits(np.concatenate([without, withal]), np.repeat([0, 1], 20), np.arange(40).astype(str)))
+        wrong.append((rng.normal(-1, 1) > found.above, rng.normal(1, 1) < found.below))
+
+    assert (np.mean(wrong, axis=0) < 0.13).all()
+    assert (np.mean(wrong, axis=0) > 0.05).all()
+
+
+def test_a_patient_counts_by_the_clip_that_says_it_most() -> None:
+    """Of nine patients without it the tenth may lie anywhere; of one more whose other clips are low, above the highest clip."""
+    eight = clips([1.0] * 8 + [5, 5], [0] * 8 + [1, 1])
+    ten = clips([-1.0] * 9 + [-9, 2, 5], [0] * 11 + [1], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 10])
+
+    assert limits_of(eight).above == np.inf
+    assert limits_of(ten).above == 2
+
+
+def test_limits_that_reach_over_each_other_meet_half_way() -> None:
+    found = limits_of(clips([*range(-10, 0), *range(1, 11)], [0] * 10 + [1] * 10))
+
+    assert found.above == found.below == 0
+
+
+def test_a_sign_that_is_told_apart_is_offered_with_what_it_is_worth() -> None:
+    number = list(range(24))
+    told, worth = told_of(answers([*range(-12, 0), *range(1, 13)], [0] * 12 + [1] * 12, number, number), "b_lines", "clips")
+
+    assert worth.is_offered
+    assert (worth.auroc, worth.num_clips, worth.num_patients, worth.num_there) == (1.0, 24, 24, 12)
+    assert (worth.right_present, worth.right_absent) == (worth.said_present, worth.said_absent)
+    assert worth.may_say_present
+    assert worth.may_say_absent
+    assert (told.sign, told.output) == ("b_lines", 1)
+    assert told.absent_below == told.present_above == pytest.approx(0.5, abs=0.2)
+    assert told.measured.startswith("24 clips of 24 patients, none learnt from: AUROC 1.00 (1.00-1.00);")
+
+
+def test_a_coin_is_not_offered() -> None:
+    rng = np.random.default_rng(1)
+
+    assert not worth_of(ClipLogits(rng.normal(size=40), rng.integers(0, 2, 40), np.arange(40).astype(str))).is_offered
+
+
+def test_a_sign_of_few_patients_is_not_offered() -> None:
+    assert not worth_of(clips([*range(-30, 0), *range(1, 10)], [0] * 30 + [1] * 9)).is_offered
+
+
+def test_a_word_that_is_often_wrong_is_never_said() -> None:
+    """A rare sign: one patient in ten without it is more than have it and are called so."""
+    rng = np.random.default_rng(2)
+    logit, label = np.concatenate([rng.normal(-1, 1, 100), rng.normal(0.7, 1, 12)]), np.repeat([0, 1], [100, 12])
+    number = list(range(112))
+    told, worth = told_of(answers(logit.tolist(), label.tolist(), number, number), "b_lines", "clips")
+
+    assert worth.is_offered
+    assert not worth.may_say_present
+    assert told.present_above == 1.0
+    assert 0 < told.absent_below < 0.5

@@ -1,0 +1,142 @@
+"""A fitted network and what its folds were worth -> a bundle of signs, with its golden clip and card."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.manifest import LabelledClip
+from service.sign_bundle import Domain, SignBundle, Told, write_sign_bundle
+from service.sign_loading import golden_of
+from training.card import COLLECTION, COLLECTION_NAME
+from training.golden import write_golden_clip
+from training.signs.answers import SignAnswers
+from training.signs.fit import FittedSign
+from training.signs.limits import MAX_WRONG, MIN_PATIENTS, MIN_RIGHT, MIN_SAID, Worth, told_of
+from training.signs.networks import num_parameters
+from training.signs.packed import export_packed, outputs_of
+
+INTENDED = """A research finding beside lung sliding, for people who are trained in lung ultrasound and look at the clip themselves.
+It stands for itself: nothing is concluded from it, nor from several together. It is not a medical device and not for diagnosis."""
+
+CAVEATS = """* Few patients, of web collections and two hospitals; what is called A-lines, B-lines, effusion or consolidation is what the
+  collection's readers wrote of a whole clip, and clips called healthy are taken to show no B-lines, effusion or consolidation.
+* The limits of "present" and "absent" were set on the same clips that say what they are worth, though never on the same patient.
+* What it sees (attention, maps) shows where a number came from, not that it is right.
+* Another hospital's scanner may be read worse. Between the limits it says nothing."""
+
+
+class NothingToTell(ValueError):
+    """No sign is told better than a coin would, so there is nothing to ship."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """From what, and how."""
+
+    name: str
+    version: str
+    clips_words: str
+    """What the clips are that it was judged on, such as "public POCUS clips"."""
+    domain: Domain
+    commands: Sequence[str]
+    learnt_from: Sequence[LabelledClip]
+
+
+def write_bundle_of(store: Path, fitted: FittedSign, judged: SignAnswers, made: Made) -> SignBundle:
+    """`judged`: by networks fitted alike, each on clips of patients that it did not learn from. Signs whose AUROC may be that of a coin
+    are left out.
+
+    Raises: NothingToTell; ExportDisagrees; BadBundle.
+    """
+    found = {sign: told_of(judged, sign, made.clips_words) for sign in fitted.preset.signs}
+    tells = tuple(told for told, worth in found.values() if worth.is_offered)
+    if not tells:
+        raise NothingToTell("No sign is surely told better than by a coin, on patients enough: there is nothing that may be served.")
+    with tempfile.TemporaryDirectory() as scratch:
+        graph = export_packed(fitted.model, fitted.preset, Path(scratch) / "model.onnx")
+        return write_sign_bundle(
+            store,
+            name=made.name,
+            version=made.version,
+            model_onnx=graph,
+            golden_clip=write_golden_clip(Path(scratch)),
+            golden_answer=golden_of,
+            model_card=card_of(fitted, found, made),
+            frames=fitted.preset.frames,
+            outputs=outputs_of(fitted.model, fitted.preset),
+            tells=tells,
+            domain=made.domain,
+            training={"preset": fitted.preset.name, "seed": fitted.preset.fit.seed, "commands": list(made.commands)},
+        )
+
+
+def card_of(fitted: FittedSign, found: Mapping[str, tuple[Told, Worth]], made: Made) -> str:
+    """The text of MODEL_CARD.md."""
+    preset, frames = fitted.preset, fitted.preset.frames
+    runs = f"{frames.num_frames} frames at {frames.fps:g} a second" if frames.num_frames > 1 else f"single frames, {frames.fps:g} a second"
+    least = f"{made.domain.least_fps:g} different frames a second"
+    return "\n".join(
+        [
+            f"# {made.name} {made.version}",
+            "",
+            "## What it is for",
+            INTENDED,
+            "",
+            "## What it is",
+            f"Preset `{preset.name}` (`training/experiments/signs/{preset.name}.toml`): {runs}, {frames.side_px} px, geometry",
+            f'"{frames.geometry}"; {num_parameters(fitted.model):,} parameters. A clip has the mean logit of its runs, calibrated (Platt).',
+            f"It answers clips of {' and '.join(made.domain.probes)} probes with at least {least}, and no others.",
+            "",
+            "## How it was made",
+            *(f"    {command}" for command in made.commands),
+            "",
+            f"Seed {preset.fit.seed}. {preset.source}",
+            "",
+            "## What it is worth",
+            f"By networks fitted alike, on {made.clips_words} of patients that they did not learn from; intervals are 95 %, over",
+            "patients. Limits are conformal: one more patient without the sign is called present with a chance of at most "
+            f"{MAX_WRONG:.0%}, one",
+            "more with it absent, as far as such patients are like those. Of patients that no limit was set on, a word must be right in",
+            f"{MIN_RIGHT:.0%} of {MIN_SAID} clips or more, or it is never said; a sign of fewer than {MIN_PATIENTS} patients, or one "
+            "that may be",
+            "told by a coin, is not told at all.",
+            "",
+            "| sign | clips | patients | with the sign | AUROC | called present, right | called absent, right | offered |",
+            "|---|---|---|---|---|---|---|---|",
+            *(_row(told, worth) for told, worth in found.values()),
+            "",
+            "## What it does not know",
+            CAVEATS,
+            "",
+            "## Data and attribution",
+            "Real clips:",
+            "",
+            *_attributed(made.learnt_from),
+            *COLLECTION,
+            "",
+            "Phantoms are made by `training/phantom`; the golden clip is one.",
+            "",
+        ]
+    )
+
+
+def _row(told: Told, worth: Worth) -> str:
+    low, high = worth.interval
+    said = f"{worth.said_present}, {worth.right_present} | {worth.said_absent}, {worth.right_absent}"
+    figure = f"{worth.auroc:.2f} ({low:.2f}-{high:.2f})"
+    return f"| {told.sign} | {worth.num_clips} | {worth.num_patients} | {worth.num_there} | {figure} | {said} | {_offered(told, worth)} |"
+
+
+def _offered(told: Told, worth: Worth) -> str:
+    if not worth.is_offered:
+        return "no"
+    words = [f'"present" above {told.present_above:.2f}'] if worth.may_say_present else []
+    words += [f'"absent" below {told.absent_below:.2f}'] if worth.may_say_absent else []
+    return ", ".join(words) or "its probability alone"
+
+
+def _attributed(clips: Sequence[LabelledClip]) -> list[str]:
+    counted = Counter(clip.licence for clip in clips)
+    return [f"* {number} clips from {COLLECTION_NAME} under {licence}" for licence, number in sorted(counted.items())]

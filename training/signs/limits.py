@@ -1,0 +1,172 @@
+"""From out-of-fold answers to what a bundle says of each sign: a calibrated probability, and where "present" and "absent" begin.
+
+The limits are conformal (split conformal prediction; Angelopoulos and Bates 2021, arXiv 2107.07511): one more patient without the sign is
+called present, in any clip, with a chance of at most MAX_WRONG, and one more with it absent, as far as such patients are like those. What
+they come to is asked of patients that they were not set on.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.metrics import auroc, patient_draws, percentile_interval
+from service.sign_bundle import Told
+from training.signs.answers import NOT_KNOWN, SignAnswers
+
+MAX_WRONG = 0.1
+"""Of patients without the sign who may be called present, and of those with it who may be called absent."""
+MIN_RIGHT, MIN_SAID = 0.9, 5
+"""Of what is called present (or absent) of clips whose patients the limit was not set on, and how many such clips there must be: else
+that word is never said. A sign may be rare, and then one patient in ten without it is most of those who are called so."""
+MIN_PATIENTS = 10
+"""With the sign, and without it: fewer show nothing."""
+DRAWS, SEED = 2000, 1
+NEWTON_STEPS = 100
+_EDGE = 1e-6
+"""Kept off probabilities of 0 and 1, whose logits are infinite."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class ClipLogits:
+    """Clips of which it is known whether they show a sign."""
+
+    logit: Floats
+    """Mean over the clip's runs, (n,)."""
+    label: NDArray[np.int64]
+    patient: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.logit)
+
+    def at(self, chosen: NDArray[np.bool_]) -> "ClipLogits":
+        return ClipLogits(self.logit[chosen], self.label[chosen], self.patient[chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of logits: above the first a sign is called present, below the second absent."""
+
+    above: float
+    below: float
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """How well a sign is told on patients that nothing was learnt from."""
+
+    auroc: float
+    interval: tuple[float, float]
+    num_clips: int
+    num_patients: int
+    num_there: int
+    fewest_patients: int
+    """With the sign, or without it, whichever are fewer."""
+    said_present: int
+    right_present: int
+    said_absent: int
+    right_absent: int
+    """By limits set without the patient, as are the three before."""
+
+    @property
+    def is_offered(self) -> bool:
+        """A model that may be a coin is not, nor one of which nobody can know."""
+        return self.interval[0] > 0.5 and self.fewest_patients >= MIN_PATIENTS
+
+    @property
+    def may_say_present(self) -> bool:
+        return self.said_present >= MIN_SAID and self.right_present >= MIN_RIGHT * self.said_present
+
+    @property
+    def may_say_absent(self) -> bool:
+        return self.said_absent >= MIN_SAID and self.right_absent >= MIN_RIGHT * self.said_absent
+
+
+def clips_of(answers: SignAnswers, sign: str) -> ClipLogits:
+    """One logit a clip, as the service pools them. Clips of which it is not known whether they show the sign are left out."""
+    k = answers.signs.index(sign)
+    chance = np.clip(answers.probability[:, k], _EDGE, 1 - _EDGE)
+    logit, known = np.log(chance) - np.log1p(-chance), answers.label[:, k] != NOT_KNOWN
+    clips, first, of_clip = np.unique(answers.clip[known], return_index=True, return_inverse=True)
+    mean = np.bincount(of_clip, logit[known], len(clips)) / np.bincount(of_clip)
+    return ClipLogits(mean, answers.label[known, k][first], answers.patient[known][first])
+
+
+def platt(clips: ClipLogits) -> tuple[float, float]:
+    """(scale, offset) of the logit, with Platt's targets for few clips (Platt 1999; Lin et al. 2007, doi:10.1007/s10994-007-5018-6)."""
+    there, not_there = int(clips.label.sum()), int((1 - clips.label).sum())
+    target = np.where(clips.label == 1, (there + 1) / (there + 2), 1 / (not_there + 2))
+    spread = max(float(clips.logit.std()), _EDGE)  # Newton's steps are safe where what is given is about 1
+    given, weights = np.stack([clips.logit / spread, np.ones(len(clips))], axis=1), np.zeros(2)
+    for _ in range(NEWTON_STEPS):
+        told = 1 / (1 + np.exp(-given @ weights))
+        curvature = (given.T * (told * (1 - told))) @ given + _EDGE * np.eye(2)
+        weights -= np.linalg.solve(curvature, given.T @ (told - target))
+    return float(weights[0]) / spread, float(weights[1])
+
+
+def limits_of(clips: ClipLogits) -> Limits:
+    """As wide as MAX_WRONG allows; infinite where patients are too few to promise it. Limits that overlap meet half way."""
+    there = clips.label == 1
+    above, below = _limit(clips.logit[~there], clips.patient[~there]), -_limit(-clips.logit[there], clips.patient[there])
+    middle = (above + below) / 2
+    return Limits(above, below) if above >= below else Limits(middle, middle)
+
+
+def worth_of(clips: ClipLogits) -> Worth:
+    """AUROC with its 95 % interval over patients, and what limits say of patients that they were not set on."""
+    draws = [(clips.label[drawn], clips.logit[drawn]) for drawn in patient_draws(clips.patient.tolist(), seed=SEED, num=DRAWS)]
+    figures = [auroc(label, logit) for label, logit in draws if 0 < label.sum() < len(label)]
+    present, absent = np.zeros(len(clips), np.bool_), np.zeros(len(clips), np.bool_)
+    for patient in np.unique(clips.patient):
+        judged = clips.patient == patient
+        limits = limits_of(clips.at(~judged))
+        present[judged], absent[judged] = clips.logit[judged] > limits.above, clips.logit[judged] < limits.below
+    there = clips.label == 1
+    return Worth(
+        auroc(clips.label, clips.logit),
+        percentile_interval(figures),
+        len(clips),
+        len(np.unique(clips.patient)),
+        int(there.sum()),
+        min(len(np.unique(clips.patient[there])), len(np.unique(clips.patient[~there]))),
+        int(present.sum()),
+        int((present & there).sum()),
+        int(absent.sum()),
+        int((absent & ~there).sum()),
+    )
+
+
+def told_of(answers: SignAnswers, sign: str, clips_words: str) -> tuple[Told, Worth]:
+    """What a bundle says of one sign, and what that is worth. `clips_words`: what the clips are, such as "public POCUS clips"."""
+    clips = clips_of(answers, sign)
+    limits, worth, (scale, offset) = limits_of(clips), worth_of(clips), platt(clips)
+    scale = max(scale, _EDGE)  # of what is worse than a coin, which is not offered
+    above, below = (float(1 / (1 + np.exp(-(scale * logit + offset)))) for logit in (limits.above, limits.below))
+    said = above if worth.may_say_present else 1.0, below if worth.may_say_absent else 0.0
+    return Told(sign, answers.signs.index(sign), scale, offset, *said, _words(worth, clips_words)), worth
+
+
+def _limit(value: Floats, patient: NDArray[np.str_]) -> float:
+    """Above which the greatest value of one more such patient lies with a chance of at most MAX_WRONG; infinite for too few."""
+    patients, of_patient = np.unique(patient, return_inverse=True)
+    greatest = np.full(len(patients), -np.inf)
+    np.maximum.at(greatest, of_patient, value)
+    rank = int(np.ceil((len(patients) + 1) * (1 - MAX_WRONG)))
+    return float(np.sort(greatest)[rank - 1]) if rank <= len(patients) else np.inf
+
+
+def _words(worth: Worth, clips_words: str) -> str:
+    low, high = worth.interval
+    present = _right("present", worth.right_present, worth.said_present, is_said=worth.may_say_present)
+    absent = _right("absent", worth.right_absent, worth.said_absent, is_said=worth.may_say_absent)
+    return (
+        f"{worth.num_clips} {clips_words} of {worth.num_patients} patients, none learnt from: "
+        f"AUROC {worth.auroc:.2f} ({low:.2f}-{high:.2f}); {present}, {absent}."
+    )
+
+
+def _right(word: str, right: int, said: int, *, is_said: bool) -> str:
+    return f'"{word}" was right in {right} of {said}' if is_said else f'"{word}" is never said (right in {right} of {said})'
