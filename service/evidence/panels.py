@@ -408,7 +408,7 @@ def draw_legend(canvas: Image, box: Box, pen: Pen) -> None:
     """What colours and line styles mean. Every colour has a line style or a shape beside it."""
     draw_line(canvas, np.array([[box.left + MARGIN, box.top], [box.right - MARGIN, box.top]], np.float64), RULE)
     left, right = box.left + MARGIN, box.right - MARGIN
-    pen.write(canvas, "Patches: the network alone, probability of sliding", left, box.top + 19, SMALL, TEXT)
+    pen.write(canvas, "Patches: network alone; the verdict weighs the slide more", left, box.top + 19, SMALL, TEXT)
     third = (right - left) // 3
     for index, (label, probability) in enumerate((("still < 0.33", 0.0), ("unclear", 0.5), ("sliding > 0.67", 1.0))):
         x = left + index * third

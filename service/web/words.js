@@ -35,14 +35,18 @@ export function wallControl({ probability: value, wall_control: control }) {
   return control === null ? t("control_none") : t("control", { control: number(control, 2) });
 }
 
+/** As in service/evidence/words.py, which says why. */
+const DOUBTED_STILL = 0.15;
+const DOUBTED_CONTROL = 0.65;
+
 /** What a careful reader should look at twice. */
 export function* doubts({ lung_sliding: { verdict, wall_control: control }, windows }) {
   if (verdict !== "present" && verdict !== "absent") return;
   const patches = windows.flatMap((window) => window.patches.map((patch) => patch.probability));
   const says = patches.length ? median(patches) : 0.5;
-  if (verdict === "present" && says < 1 / 2) yield t("doubt_still_patches");
+  if (verdict === "present" && says < DOUBTED_STILL) yield t("doubt_still_patches");
   if (verdict === "absent" && says > 1 / 2) yield t("doubt_sliding_patches");
-  if (verdict === "present" && control !== null && control > 0.5) yield t("doubt_control");
+  if (verdict === "present" && control !== null && control > DOUBTED_CONTROL) yield t("doubt_control");
 }
 
 export function quality({ assessable, score }) {

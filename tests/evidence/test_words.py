@@ -136,11 +136,11 @@ def answer_with(verdict: Verdict, patches: list[float], control: float | None = 
 @pytest.mark.parametrize(
     ("verdict", "patches", "control", "said"),
     [
-        (Verdict.PRESENT, [0.1, 0.4999, 0.9], 0.5, (STILL,)),
-        (Verdict.PRESENT, [0.1, 0.5, 0.9], 0.5, ()),
-        (Verdict.PRESENT, [0.1, 0.2, 0.7, 0.9], 0.5, (STILL,)),  # of an even number the middle two: 0.45
-        (Verdict.PRESENT, [0.49996], 0.50004, ()),  # 0.5 in the JSON, and so on the page
-        (Verdict.PRESENT, [0.9], 0.5001, (CONTROL,)),
+        (Verdict.PRESENT, [0.1, 0.1499, 0.9], 0.65, (STILL,)),
+        (Verdict.PRESENT, [0.1, 0.15, 0.9], 0.65, ()),
+        (Verdict.PRESENT, [0.05, 0.1, 0.18, 0.9], 0.65, (STILL,)),  # of an even number the middle two: 0.14
+        (Verdict.PRESENT, [0.14996], 0.65004, ()),  # 0.15 and 0.65 in the JSON, and so on the page
+        (Verdict.PRESENT, [0.9], 0.6501, (CONTROL,)),
         (Verdict.PRESENT, [0.1], 0.9, (STILL, CONTROL)),
         (Verdict.PRESENT, [], None, ()),
         (Verdict.ABSENT, [0.1, 0.5001, 0.9], 0.12, (SLIDING,)),

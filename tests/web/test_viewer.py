@@ -112,8 +112,10 @@ def test_the_page_doubts_what_clip_report_and_command_line_doubt(page: Page) -> 
         example_analysis(160, 120, num_windows=1, with_saliency=False, verdict=verdict, network=network, wall_control=control)[0]
         for verdict in Verdict
         for network in (Verdict.PRESENT, Verdict.ABSENT)
-        for control in (None, 0.5, 0.50004, 0.5001, 0.9)
-    ] + [with_patches(verdict, says) for verdict in (Verdict.PRESENT, Verdict.ABSENT) for says in (0.4999, 0.49996, 0.5, 0.50004, 0.5001)]
+        for control in (None, 0.65, 0.65004, 0.6501, 0.9)
+    ]
+    near = {Verdict.PRESENT: (0.1499, 0.14996, 0.15, 0.15004), Verdict.ABSENT: (0.4999, 0.5, 0.50004, 0.5001)}
+    answers += [with_patches(verdict, says) for verdict, figures in near.items() for says in figures]
     said = [list(doubts(answer)) for answer in answers]
 
     shown = json.dumps([answer_of(answer).model_dump(mode="json") for answer in answers])
