@@ -103,9 +103,16 @@ def _cage(plan: Plan) -> Section:
     return cage.measure(plan)
 
 
+def _signs(plan: Plan) -> Section:
+    from tests.bench import signs
+
+    return signs.measure(plan)
+
+
 PARTS: dict[str, Part] = {
     "answer": _answer,
     "cage": _cage,
+    "signs": _signs,
     "load": _load,
     "engine": _engine,
     "saliency": _saliency,
