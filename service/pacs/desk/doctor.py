@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from service.errors import BadSite
-from service.pacs.desk.doctor_here import check_cage, check_data_folder, check_ledger, check_model, check_settings
+from service.pacs.desk.doctor_here import check_cage, check_data_folder, check_ledger, check_model, check_settings, check_signs
 from service.pacs.desk.doctor_network import check_archive, check_destination, check_listener, check_senders, check_service
 from service.pacs.desk.echo import Check
 from service.pacs.site import Site
@@ -29,6 +29,7 @@ def examine(settings: Settings, reader: Reader) -> Iterator[Check]:
     site, site_checks = _site(settings)
     yield from within("settings", LIMIT_S, lambda: [check_settings(settings)])
     yield from within("model", MODEL_LIMIT_S, lambda: [check_model(settings, reader)])
+    yield from within("signs", MODEL_LIMIT_S, lambda: [check_signs(site.signs, reader)])
     yield from within("cage", MODEL_LIMIT_S, lambda: [check_cage(settings)])
     yield from within("data folder", LIMIT_S, lambda: [check_data_folder(settings.data_dir, site.receive.min_free_bytes)])
     yield from within("ledger", LIMIT_S, lambda: [check_ledger(settings.database_url, settings.data_dir)])

@@ -1,4 +1,4 @@
-"""Is this machine well? The model and its device, the cage that clips are read in, the disk, the ledger."""
+"""Is this machine well? The models and their device, the cage that clips are read in, the disk, the ledger."""
 
 import os
 import shutil
@@ -7,15 +7,17 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from service.bundle import GOLDEN_CLIP
-from service.errors import LedgerUnavailable, RequestError, SeashoreError
+from service.errors import BadOption, LedgerUnavailable, RequestError, SeashoreError
 from service.findings import Analysis
 from service.jobs.ledger import Ledger, ledger_url, require_sound
+from service.options import parse_signs
 from service.pacs.desk.echo import Check
 from service.pipeline import Options
 from service.reader import Reader, open_timed
 from service.readers.process import ReaderLost, ReaderProcess
 from service.settings import Settings
 from service.shelf import OPERATORS_HINT
+from service.sign_shelf import refuse_untold
 from service.telemetry import describe_bug
 
 TRIAL_BYTES = 4 * 2**20
@@ -44,6 +46,17 @@ def check_model(settings: Settings, reader: Reader) -> Check:
     except SeashoreError as error:
         return Check("model", False, str(error), error.log_detail or OPERATORS_HINT)
     return Check("model", True, f"{entry} answers its golden clip as it must, on {analysis.model.device}; {_pace(analysis)}.")
+
+
+def check_signs(asked: str, reader: Reader) -> Check:
+    """`asked`: the site file's `signs`. Loads their models."""
+    try:
+        refuse_untold(parse_signs(asked), offered := reader.signs())
+    except BadOption as error:
+        advice = "Lay the model of these signs into model_store/signs, or change `signs` in the site file. Sliding is read all the same."
+        return Check("signs", False, str(error), advice)
+    known = ", ".join(f"{entry.name} {entry.version} ({', '.join(entry.signs)})" for entry in offered)
+    return Check("signs", True, f"Asked for are: {asked}. {f'There is {known}.' if known else 'There is no model for any.'}")
 
 
 def _pace(analysis: Analysis) -> str:

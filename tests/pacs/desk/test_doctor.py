@@ -17,7 +17,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Ver
 from service.cine.clip import DEFAULT_LIMITS
 from service.cine.decode import open_clip
 from service.pacs.desk.doctor import examine, within
-from service.pacs.desk.doctor_here import check_cage, check_data_folder, check_ledger, check_model, check_settings
+from service.pacs.desk.doctor_here import check_cage, check_data_folder, check_ledger, check_model, check_settings, check_signs
 from service.pacs.desk.doctor_network import (
     check_archive,
     check_destination,
@@ -34,6 +34,7 @@ from service.readers.process import ReaderProcess
 from service.sandbox.landlock import landlock_version
 from service.sandbox.syscalls import can_filter
 from service.settings import Settings
+from service.sign_shelf import SignEntry
 from tests.fakes import nodes
 from tests.fakes.dcmtk import listening
 from tests.fakes.inbox import FolderInbox
@@ -46,6 +47,20 @@ OURS = "SEASHORE"
 
 
 # This machine
+
+
+def test_signs_that_the_site_asks_for_have_a_model_or_it_is_told() -> None:
+    there = "There is blines-small 1.0.0 (b_lines), signs-small 1.0.0 (a_lines, effusion, consolidation)."
+    assert check_signs("none", WordReader()) == Check("signs", True, f"Asked for are: none. {there}")
+    assert check_signs("all", WordReader()).ok
+
+    class NoSigns(WordReader):
+        def signs(self) -> tuple[SignEntry, ...]:
+            return ()
+
+    assert check_signs("none", NoSigns()) == Check("signs", True, "Asked for are: none. There is no model for any.")
+    refused = check_signs("b_lines", NoSigns())
+    assert (refused.ok, refused.sentence) == (False, "No model of this service tells b_lines; there is none for any sign.")
 
 
 def test_a_site_without_jobs_listens_to_nobody(tmp_path: Path) -> None:
@@ -188,7 +203,17 @@ def test_a_wrong_site_file_is_told_line_by_line_and_nobody_is_called(tmp_path: P
 
     checks = list(examine(Settings(site=tmp_path / "pacs.toml", data_dir=tmp_path, port=free_port()), WordReader()))
 
-    assert [check.name for check in checks] == ["settings", "model", "cage", "data folder", "ledger", "service", "site file", "site file"]
+    assert [check.name for check in checks] == [
+        "settings",
+        "model",
+        "signs",
+        "cage",
+        "data folder",
+        "ledger",
+        "service",
+        "site file",
+        "site file",
+    ]
     assert checks[-2].sentence == "pacs.toml, line 2: receive: port is 70000; it must be between 0 and 65535."
 
 
