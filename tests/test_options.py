@@ -3,11 +3,34 @@
 import pytest
 
 from service.errors import BadOption
-from service.options import parse_options, quoted
-from service.pipeline import Options, Rows
+from service.options import parse_options, quoted, signs_text
+from service.pipeline import ALL_SIGNS, Options, Rows
 from service.reading import Saliency
 
 FORM = "Write it as three or more corners, 'x,y x,y x,y', in pixels of the clip's frame."
+
+
+@pytest.mark.parametrize(
+    ("text", "signs"),
+    [
+        ("none", ()),
+        ("all", ALL_SIGNS),
+        ("effusion", ("effusion",)),
+        ("effusion,a_lines", ("a_lines", "effusion")),
+        ("b_lines,b_lines", ("b_lines",)),
+    ],
+)
+def test_signs_are_named_in_any_order_and_told_in_one(text: str, signs: tuple[str, ...]) -> None:
+    assert parse_options(signs=text).signs == signs
+    assert parse_options(signs=signs_text(signs)).signs == signs
+
+
+@pytest.mark.parametrize("text", ["", "b-lines", "b_lines;effusion", "all,b_lines", "none,b_lines"])
+def test_what_is_no_sign_is_refused_with_those_there_are(text: str) -> None:
+    with pytest.raises(BadOption) as raised:
+        parse_options(signs=text)
+    words = "it can be none, all, or one or more of a_lines, b_lines, effusion, consolidation with commas between them."
+    assert str(raised.value) == f"signs is {quoted(text)}; {words}"
 
 
 def test_nothing_given_is_the_default() -> None:

@@ -40,7 +40,7 @@ def _readable_signs(text: str) -> str:
     try:
         parse_signs(text)
     except BadOption as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(str(error).replace("signs is", "it is", 1)) from None  # the key is named before it
     return text
 
 

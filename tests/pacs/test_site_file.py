@@ -113,6 +113,11 @@ url = "ftp://x"
     [
         ("[receive]\nidle_s = 0", ", line 2: receive: idle_s is 0; it must be more than 0 and at most 2592000."),
         ("[receive]\nmax_instance_bytes = 0", ", line 2: receive: max_instance_bytes is 0; it must be at least 1."),
+        (
+            'signs = "pneumothorax"',
+            ", line 1: signs: it is 'pneumothorax'; it can be none, all, or one or more of a_lines, b_lines, effusion, consolidation with "
+            "commas between them.",
+        ),
         ("strip_identity = 1", ", line 1: strip_identity is 1; it must be true or false."),
         (
             'strip_identity = true\n[[destination]]\nname = "a"\nweb = { url = "http://x" }',

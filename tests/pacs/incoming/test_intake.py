@@ -8,11 +8,13 @@ import pytest
 
 from service.jobs.ledger import State
 from service.jobs.office import JobOffice
+from service.jobs.reading import Asked
 from service.jobs.workers import Workers
 from service.pacs.audit import AuditTrail
 from service.pacs.incoming.inbox import InboxFull, Received
 from service.pacs.incoming.intake import INSTANCES_QUEUE, READ_INSTANCE, Intake
 from service.pacs.site import Site
+from service.pipeline import ALL_SIGNS
 from service.settings import Settings
 from tests.fakes.orthanc import free_port
 from tests.fakes.service import MODEL, WordReader
@@ -58,6 +60,15 @@ def test_an_instance_is_kept_and_its_job_written_down(intake: Intake, office: Jo
     assert intake.holds(MULTI_FRAME, "1.2.3")
     assert not intake.holds("1.2.840.10008.5.1.4.1.1.3", "1.2.3")
     assert audited(office) == ["received"]
+
+
+@pytest.mark.parametrize(("signs", "asked"), [("none", ()), ("all", ALL_SIGNS), ("effusion,b_lines", ("b_lines", "effusion"))])
+def test_the_site_says_which_signs_are_looked_for(office: JobOffice, signs: str, asked: tuple[str, ...]) -> None:
+    intake = Intake(office, WordReader(), AuditTrail(office.data_dir / "audit", "node-1"), Site(signs=signs))
+    intake.accept(arrived(intake))
+
+    (entry,) = office.ledger.list()
+    assert Asked.from_json(entry.arguments["asked"]).options.signs == asked
 
 
 def test_sent_again_it_is_the_same_job(intake: Intake, office: JobOffice) -> None:
