@@ -18,6 +18,8 @@ from service.engine.precision import GRADIENT_LIMIT, LOGIT_LIMIT, Difference, Pr
 from service.engine.select import open_engine
 from service.loading import load_model
 from service.settings import Settings
+from service.sign_bundle import newest_sign_bundles
+from service.sign_loading import GOLDEN_TOLERANCE, load_sign
 from tests.bench.servers import ROOT
 from tests.bench.table import Section
 from tests.gpu_visit.half import write_half
@@ -52,6 +54,8 @@ def _checks(visit: Visit) -> Iterator[tuple[str, Callable[[], tuple[str, ...]]]]
         yield f"TensorRT, {precision}", partial(_tensorrt, visit, precision)
     for name, version in find_bundles(Settings().model_store):
         yield f"golden answer of {name}:{version}", partial(_golden, visit, name, version)
+    for folder in newest_sign_bundles(Settings().model_store):
+        yield f"golden answer of {folder.parent.name}:{folder.name}, which tells signs", partial(_golden_signs, visit, folder)
     yield "pytest -m gpu", lambda: _pytest(visit)
 
 
@@ -106,6 +110,11 @@ def _tensorrt(visit: Visit, precision: Precision) -> tuple[str, str]:
         return f"not here: {error}", ""
     apart = difference(engine, visit.on_cpu(), _shape(visit))
     return f"{engine.device}: {apart.logit:.2g}; {apart.gradient:.2g}", f"{LOGIT_LIMIT:g}; {GRADIENT_LIMIT:g}"
+
+
+def _golden_signs(visit: Visit, folder: Path) -> tuple[str, str]:
+    sign = load_sign(folder, "cpu" if visit.dry else "cuda")  # raises when it answers otherwise than when it was made
+    return f"yes, on {sign.engine.device}", f"{GOLDEN_TOLERANCE:g} of a probability"
 
 
 def _golden(visit: Visit, name: str, version: str) -> tuple[str, str]:
