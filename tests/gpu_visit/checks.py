@@ -113,7 +113,7 @@ def _tensorrt(visit: Visit, precision: Precision) -> tuple[str, str]:
 
 
 def _golden_signs(visit: Visit, folder: Path) -> tuple[str, str]:
-    sign = load_sign(folder, "cpu" if visit.dry else "cuda")  # raises when it answers otherwise than when it was made
+    sign = load_sign(folder, visit.device)  # raises when it answers otherwise than when it was made
     return f"yes, on {sign.engine.device}", f"{GOLDEN_TOLERANCE:g} of a probability"
 
 
