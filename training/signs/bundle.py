@@ -103,8 +103,8 @@ def card_of(fitted: FittedSign, found: Mapping[str, tuple[Told, Worth]], made: M
             "that may be",
             "told by a coin, is not told at all.",
             "",
-            "| sign | clips | patients | with the sign | AUROC | called present, right | called absent, right | offered |",
-            "|---|---|---|---|---|---|---|---|",
+            "| sign | clips | patients | with the sign | AUROC | every sign stated | called present, right | absent, right | offered |",
+            "|---|---|---|---|---|---|---|---|---|",
             *(_row(told, worth) for told, worth in found.values()),
             "",
             "## What it does not know",
@@ -125,7 +125,8 @@ def card_of(fitted: FittedSign, found: Mapping[str, tuple[Told, Worth]], made: M
 def _row(told: Told, worth: Worth) -> str:
     low, high = worth.interval
     said = f"{worth.said_present}, {worth.right_present} | {worth.said_absent}, {worth.right_absent}"
-    figure = f"{worth.auroc:.2f} ({low:.2f}-{high:.2f})"
+    stated_low, stated_high = worth.stated_interval
+    figure = f"{worth.auroc:.2f} ({low:.2f}-{high:.2f}) | {worth.stated_auroc:.2f} ({stated_low:.2f}-{stated_high:.2f})"
     return f"| {told.sign} | {worth.num_clips} | {worth.num_patients} | {worth.num_there} | {figure} | {said} | {_offered(told, worth)} |"
 
 

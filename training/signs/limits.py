@@ -59,6 +59,9 @@ class Worth:
 
     auroc: float
     interval: tuple[float, float]
+    stated_auroc: float
+    stated_interval: tuple[float, float]
+    """Of the clips of which every sign is known: who is only called healthy is easily told from the sick of another hospital."""
     num_clips: int
     num_patients: int
     num_there: int
@@ -73,7 +76,8 @@ class Worth:
     @property
     def is_offered(self) -> bool:
         """A model that may be a coin is not, nor one of which nobody can know."""
-        return self.interval[0] > 0.5 and self.fewest_patients >= MIN_PATIENTS
+        is_told = self.interval[0] > 0.5 and self.stated_interval[0] > 0.5
+        return is_told and self.fewest_patients >= MIN_PATIENTS
 
     @property
     def may_say_present(self) -> bool:
@@ -84,11 +88,13 @@ class Worth:
         return self.said_absent >= MIN_SAID and self.right_absent >= MIN_RIGHT * self.said_absent
 
 
-def clips_of(answers: SignAnswers, sign: str) -> ClipLogits:
-    """One logit a clip, as the service pools them. Clips of which it is not known whether they show the sign are left out."""
+def clips_of(answers: SignAnswers, sign: str, *, stated_alone: bool = False) -> ClipLogits:
+    """One logit a clip, as the service pools them. Clips of which it is not known whether they show the sign are left out, and with
+    `stated_alone` those of which any sign is not known."""
     k = answers.signs.index(sign)
     chance = np.clip(answers.probability[:, k], _EDGE, 1 - _EDGE)
-    logit, known = np.log(chance) - np.log1p(-chance), answers.label[:, k] != NOT_KNOWN
+    logit, asked = np.log(chance) - np.log1p(-chance), answers.label if stated_alone else answers.label[:, k : k + 1]
+    known = (asked != NOT_KNOWN).all(axis=1)
     clips, first, of_clip = np.unique(answers.clip[known], return_index=True, return_inverse=True)
     mean = np.bincount(of_clip, logit[known], len(clips)) / np.bincount(of_clip)
     return ClipLogits(mean, answers.label[known, k][first], answers.patient[known][first])
@@ -115,10 +121,8 @@ def limits_of(clips: ClipLogits) -> Limits:
     return Limits(above, below) if above >= below else Limits(middle, middle)
 
 
-def worth_of(clips: ClipLogits) -> Worth:
-    """AUROC with its 95 % interval over patients, and what limits say of patients that they were not set on."""
-    draws = [(clips.label[drawn], clips.logit[drawn]) for drawn in patient_draws(clips.patient.tolist(), seed=SEED, num=DRAWS)]
-    figures = [auroc(label, logit) for label, logit in draws if 0 < label.sum() < len(label)]
+def worth_of(clips: ClipLogits, stated: ClipLogits) -> Worth:
+    """AUROC with its 95 % interval over patients, also of those that are `stated`, and what limits say of patients they were not set on."""
     present, absent = np.zeros(len(clips), np.bool_), np.zeros(len(clips), np.bool_)
     for patient in np.unique(clips.patient):
         judged = clips.patient == patient
@@ -127,7 +131,9 @@ def worth_of(clips: ClipLogits) -> Worth:
     there = clips.label == 1
     return Worth(
         auroc(clips.label, clips.logit),
-        percentile_interval(figures),
+        _interval(clips),
+        auroc(stated.label, stated.logit),
+        _interval(stated),
         len(clips),
         len(np.unique(clips.patient)),
         int(there.sum()),
@@ -142,11 +148,17 @@ def worth_of(clips: ClipLogits) -> Worth:
 def told_of(answers: SignAnswers, sign: str, clips_words: str) -> tuple[Told, Worth]:
     """What a bundle says of one sign, and what that is worth. `clips_words`: what the clips are, such as "public POCUS clips"."""
     clips = clips_of(answers, sign)
-    limits, worth, (scale, offset) = limits_of(clips), worth_of(clips), platt(clips)
+    limits, worth, (scale, offset) = limits_of(clips), worth_of(clips, clips_of(answers, sign, stated_alone=True)), platt(clips)
     scale = max(scale, _EDGE)  # of what is worse than a coin, which is not offered
     above, below = (float(1 / (1 + np.exp(-(scale * logit + offset)))) for logit in (limits.above, limits.below))
     said = above if worth.may_say_present else 1.0, below if worth.may_say_absent else 0.0
     return Told(sign, answers.signs.index(sign), scale, offset, *said, _words(worth, clips_words)), worth
+
+
+def _interval(clips: ClipLogits) -> tuple[float, float]:
+    """Of the AUROC."""
+    draws = [(clips.label[drawn], clips.logit[drawn]) for drawn in patient_draws(clips.patient.tolist(), seed=SEED, num=DRAWS)]
+    return percentile_interval([auroc(label, logit) for label, logit in draws if 0 < label.sum() < len(label)] or [np.nan])
 
 
 def _limit(value: Floats, patient: NDArray[np.str_]) -> float:
@@ -164,8 +176,14 @@ def _words(worth: Worth, clips_words: str) -> str:
     absent = _right("absent", worth.right_absent, worth.said_absent, is_said=worth.may_say_absent)
     return (
         f"{worth.num_clips} {clips_words} of {worth.num_patients} patients, none learnt from: "
-        f"AUROC {worth.auroc:.2f} ({low:.2f}-{high:.2f}); {present}, {absent}."
+        f"AUROC {worth.auroc:.2f} ({low:.2f}-{high:.2f}){_stated(worth)}; {present}, {absent}."
     )
+
+
+def _stated(worth: Worth) -> str:
+    low, high = worth.stated_interval
+    is_other = (worth.stated_auroc, worth.stated_interval) != (worth.auroc, worth.interval)
+    return f", {worth.stated_auroc:.2f} ({low:.2f}-{high:.2f}) without those only called healthy" if is_other else ""
 
 
 def _right(word: str, right: int, said: int, *, is_said: bool) -> str:
