@@ -40,6 +40,9 @@ DOUBTS: dict[str, str] = {
 
 SIGN_WORDS: dict[str, str] = {"a_lines": "A-lines", "b_lines": "B-lines", "effusion": "effusion", "consolidation": "consolidation"}
 SIGNS_HEADING = "Signs beside sliding (research findings; each stands for itself)"
+SIGN_IS_RESEARCH = (
+    "Research finding. It stands for itself: nothing is concluded from it about lung sliding, nor from several signs at once."
+)
 
 
 def headline(analysis: Analysis) -> str:
