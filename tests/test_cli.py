@@ -37,7 +37,8 @@ Signs beside sliding (research findings; each stands for itself):
   B-lines: PRESENT (0.91), best seen at 1.4 s
   Effusion: CANNOT TELL (probability of effusion 0.52), most like it at 2.0 s
   Consolidation: not assessable: Its model was measured on clips of convex probes alone; this one is linear.
-Measured (A-lines, B-lines, effusion, consolidation): 47 public clips of 30 patients: AUROC 0.85 (0.70-0.95).
+Measured (A-lines, effusion, consolidation; signs-small 1.0.0): 47 public clips of 30 patients: AUROC 0.85 (0.70-0.95).
+Measured (B-lines; blines-small 1.0.0): 47 public clips of 30 patients: AUROC 0.85 (0.70-0.95).
 """
 
 
@@ -122,7 +123,7 @@ def test_the_table_has_signs_only_where_they_were_asked_for(reader: WordReader, 
     rows = [[cell.strip() for cell in line.split("│")[2:-1]] for line in asked.stdout.splitlines() if line.startswith("│")]
     assert rows == [["ABSENT", "0.07 (0.03-0.15)", "", "B-lines PRESENT, effusion CANNOT TELL"], ["not read", "", "clip_too_long", ""]]
     assert "Signs (research findings)" in asked.stdout
-    assert "Measured (B-lines, effusion): 47 public clips" in asked.stdout
+    assert "Measured (effusion; signs-small 1.0.0): 47 public clips" in asked.stdout
     assert "Signs" not in run(reader, "predict", clips / "absent.mp4", clips / "clip_too_long.mp4").stdout
 
 

@@ -16,8 +16,8 @@ from service.evidence.strokes import draw_line, fill
 from service.findings import SignFinding
 
 TINY = 11
-HEAD_PX, LINE_PX, GAP_PX, FOOT_PX = 42, 15, 9, 8
-"""The heading and what its lanes are; a line of text; what lies between two signs and below the last line."""
+HEAD_PX, KEY_PX, LINE_PX, GAP_PX, FOOT_PX = 26, 16, 15, 9, 8
+"""The heading; what its lanes are; a line of text; what lies between two signs and below the last line."""
 ABOVE_LANE_PX, LANE_PX = 9, 14
 """Room for a tick's head below the words."""
 INDENT_PX = 28
@@ -29,16 +29,17 @@ def height_px(signs: tuple[SignFinding, ...], pen: Pen) -> int:
     if not signs:
         return 0
     rows = sum(LINE_PX * len(_said(found, pen)) + (ABOVE_LANE_PX + LANE_PX if found.moments else 0) + GAP_PX for found in signs)
-    return HEAD_PX + rows + LINE_PX * len(_measured(signs, pen)) + FOOT_PX
+    return _head_px(signs) + rows + LINE_PX * len(_measured(signs, pen)) + FOOT_PX
 
 
 def draw_signs(canvas: Image, box: Box, signs: tuple[SignFinding, ...], axis: TimeAxis, pen: Pen) -> tuple[tuple[int, int], ...]:
     """Returns (top, bottom) of each lane."""
     panel(canvas, box)
     pen.write(canvas, words.SIGNS_HEADING, box.left + MARGIN, box.top + 18, SMALL, TEXT)
-    key = f"Lanes: probability through the clip (0 to {axis.duration_s:.1f} s). Tick: the frame told."
-    pen.write(canvas, key, box.left + MARGIN, box.top + 34, TINY, QUIET)
-    y, lanes = box.top + HEAD_PX, []
+    if _head_px(signs) > HEAD_PX:
+        key = f"Lanes: probability through the clip (0 to {axis.duration_s:.1f} s). Tick: the frame told."
+        pen.write(canvas, key, box.left + MARGIN, box.top + 34, TINY, QUIET)
+    y, lanes = box.top + _head_px(signs), []
     for found in signs:
         draw_glyph(canvas, (box.left + MARGIN + 8, y + LINE_PX - 4.5), found.verdict, TEXT, 7)
         for line in _said(found, pen):
@@ -54,6 +55,10 @@ def draw_signs(canvas: Image, box: Box, signs: tuple[SignFinding, ...], axis: Ti
         y += LINE_PX
         pen.write(canvas, line, box.left + MARGIN, y - 4, TINY, QUIET)
     return tuple(lanes)
+
+
+def _head_px(signs: tuple[SignFinding, ...]) -> int:
+    return HEAD_PX + (KEY_PX if any(found.moments for found in signs) else 0)
 
 
 def _said(found: SignFinding, pen: Pen) -> list[str]:

@@ -157,11 +157,12 @@ def signs_in_a_cell(signs: Iterable[SignFinding]) -> str:
 
 
 def measured_lines(signs: Iterable[SignFinding]) -> tuple[str, ...]:
-    """On what clips the models were measured and how well they did, each sentence once: "Measured (B-lines, effusion): 47 public ..."."""
-    about: dict[str, dict[str, None]] = {}
+    """On what clips each model was measured and how well it did, once: "Measured (A-lines, effusion; signs-small 1.0.0): 47 public ..."."""
+    about: dict[tuple[str, str], dict[str, None]] = {}
     for found in signs:
-        about.setdefault(found.measured, {})[SIGN_WORDS[found.sign]] = None
-    return tuple(f"Measured ({', '.join(names)}): {sentence}" for sentence, names in about.items())
+        model = f"{found.model.name} {found.model.version}"
+        about.setdefault((model, found.measured), {})[SIGN_WORDS[found.sign]] = None
+    return tuple(f"Measured ({', '.join(names)}; {model}): {sentence}" for (model, sentence), names in about.items())
 
 
 def _sentence(reason: Reason) -> str:

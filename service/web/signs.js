@@ -47,7 +47,7 @@ export class Signs {
   }
 
   _measured(sign) {
-    const made = element("p", `${t("signs_measured")} `, "note");
+    const made = element("p", `${t("signs_measured", { model: `${sign.model.name} ${sign.model.version}` })} `, "note");
     const sentence = element("span", sign.measured);
     sentence.lang = "en"; // the bundle's own
     made.append(sentence);

@@ -239,14 +239,14 @@ def test_signs_stand_below_everything_on_sliding_as_research_with_how_their_mode
     said = [line.text for line in read]
 
     first = said.index(words.SIGNS_HEADING)
-    assert said[first + 1 : first + 6] == [
+    assert said[first + 1 : first + 7] == [
         "A-lines: ABSENT (probability of A-lines 0.08)",
         "B-lines: PRESENT (0.91), best seen at 1.4 s (frame 43)",
         "Effusion: CANNOT TELL (probability of effusion 0.52), most like it at 2.0 s (frame 61)",
         words.sign_line(signs[3]),
         *words.measured_lines(signs),
     ]
-    heights = [line.baseline for line in read[first : first + 6]]
+    heights = [line.baseline for line in read[first : first + 7]]
     assert heights == sorted(heights)
     assert max(line.baseline for line in read[:first] if line.text not in ("Clip", "Analysed")) < heights[0]
     assert next(line.baseline for line in read if line.text == "Analysed") > heights[-1] + 7
@@ -258,7 +258,7 @@ def test_without_signs_nothing_is_said_of_them() -> None:
 
 def test_sentences_on_models_that_do_not_fit_end_in_dots_and_what_limits_sliding_is_still_there() -> None:
     said = [line.text for line in pdf.lines(report(replace(overfull(), signs=LONG)))]
-    measured = [said.index(next(line for line in said if line.startswith(f"Measured ({name})"))) for name in words.SIGN_WORDS.values()]
+    measured = [said.index(next(line for line in said if line.startswith(f"Measured ({name};"))) for name in words.SIGN_WORDS.values()]
 
     assert [said[at + 1][-1] for at in measured] == ["…"] * 4
     assert said.count(MORE_TO_SAY) == 1

@@ -194,14 +194,15 @@ def test_a_sign_without_a_reason_or_a_frame_says_nothing_of_them() -> None:
     assert words.sign_line(replace(lines, representative=None)) == "B-lines: PRESENT (0.91)"
 
 
-def test_on_what_models_were_measured_is_said_once_for_all_it_is_true_of() -> None:
+def test_on_what_a_model_was_measured_is_said_once_for_all_signs_it_is_true_of() -> None:
     first, second, third, _ = example_signs()
 
-    assert words.measured_lines((replace(first, measured="One."), replace(second, measured="Two."), replace(third, measured="One."))) == (
-        "Measured (A-lines, effusion): One.",
-        "Measured (B-lines): Two.",
+    assert words.measured_lines((replace(first, measured="One."), second, replace(third, measured="One."))) == (
+        "Measured (A-lines, effusion; signs-small 1.0.0): One.",
+        f"Measured (B-lines; blines-small 1.0.0): {second.measured}",
     )
-    assert words.measured_lines((first, first)) == (f"Measured (A-lines): {first.measured}",)
+    assert len(words.measured_lines((first, replace(third, measured="Another.")))) == 2
+    assert words.measured_lines((first, first)) == (f"Measured (A-lines; signs-small 1.0.0): {first.measured}",)
     assert words.measured_lines(()) == ()
 
 

@@ -116,9 +116,9 @@ def test_each_sign_is_told_with_its_probability_and_what_its_model_was_measured_
     lines, effusion, consolidation = answer["signs"]
 
     assert rows == [
-        f"B-lines present (probability of being seen {lines['probability']:.2f}) ▼ Measured: On 47 clips.",
-        f"Effusion cannot tell (probability of being seen {effusion['probability']:.2f}) ▼ Measured: Computed in the head.",
-        f"Consolidation not assessable {consolidation['reason']['detail']} Measured: Computed in the head.",
+        f"B-lines present (probability of being seen {lines['probability']:.2f}) ▼ Measured (lines 1.0.0): On 47 clips.",
+        f"Effusion cannot tell (probability of being seen {effusion['probability']:.2f}) ▼ Measured (fluid 1.0.0): Computed in the head.",
+        f"Consolidation not assessable {consolidation['reason']['detail']} Measured (solid 1.0.0): Computed in the head.",
     ]
     assert "research" in page.text("#signs-heading")
     assert page.text("#headline") == "Lung sliding present"

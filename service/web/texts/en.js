@@ -132,7 +132,7 @@ export const texts = {
   signs_indeterminate: "cannot tell",
   signs_not_assessable: "not assessable",
   signs_said: "{verdict} (probability of being seen {probability})",
-  signs_measured: "Measured:",
+  signs_measured: "Measured ({model}):",
   signs_lane: "probability through the clip, highest {probability} from {start} to {end} s",
   signs_best: "to frame {frame} at {at} s, which shows it best",
   signs_most_like: "to frame {frame} at {at} s, which looks most like it",

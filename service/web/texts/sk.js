@@ -146,7 +146,7 @@ export const texts = {
   signs_indeterminate: "nedá sa povedať",
   signs_not_assessable: "nedá sa hodnotiť",
   signs_said: "{verdict} (pravdepodobnosť nálezu {probability})",
-  signs_measured: "Namerané:",
+  signs_measured: "Namerané ({model}):",
   signs_lane: "pravdepodobnosť v priebehu záznamu, najvyššia {probability} od {start} do {end} s",
   signs_best: "na snímku {frame} v čase {at} s, kde je vidno najlepšie",
   signs_most_like: "na snímku {frame} v čase {at} s, ktorá sa mu podobá najviac",
