@@ -54,6 +54,8 @@ Examples:
 
   seashore predict ward/*.dcm --saliency none
 
+  seashore predict lung.mp4 --signs all
+
   seashore predict lung.mp4 --json | jq .lung_sliding.verdict
 
   seashore predict lung.mp4 --region "120,200 520,200 520,260 120,260" --mm-per-px 0.08
@@ -355,6 +357,8 @@ def _print_words(outcomes: list[Outcome]) -> None:
     analyses = [outcome.analysis for outcome in outcomes if outcome.analysis is not None]
     if len(outcomes) > 1:
         out.print(_table(outcomes))
+        for line in words.measured_lines(found for analysis in analyses for found in analysis.signs):
+            out.print(line, markup=False)
     elif analyses:
         for line in summary(analyses[0]):
             out.print(line, markup=False)
@@ -371,8 +375,14 @@ def summary(analysis: Analysis) -> list[str]:
     if analysis.pleura is not None:
         lines += [words.measured_slide_line(analysis.pleura)]
     lines += [f"Note: {warning}" for warning in analysis.warnings]
-    lines += [words.quality_line(quality), f"Clip: {_clip_words(analysis.clip)}", _model_words(analysis)]
+    lines += [words.quality_line(quality), f"Clip: {_clip_words(analysis.clip)}", _model_words(analysis), *_sign_lines(analysis)]
     return [line for line in lines if line]
+
+
+def _sign_lines(analysis: Analysis) -> list[str]:
+    if not analysis.signs:
+        return []
+    return [f"{words.SIGNS_HEADING}:", *(f"  {words.sign_line(found)}" for found in analysis.signs), *words.measured_lines(analysis.signs)]
 
 
 def _clip_words(clip: ClipSummary) -> str:
@@ -388,8 +398,12 @@ def _model_words(analysis: Analysis) -> str:
 
 def _table(outcomes: list[Outcome]) -> Table:
     table = Table(Column("Clip", overflow="fold"), "Lung sliding", "Probability (95 %)", "Because")
+    has_signs = any(outcome.analysis.signs for outcome in outcomes if outcome.analysis)
+    if has_signs:
+        table.add_column("Signs (research findings)")
     for outcome in outcomes:
-        table.add_row(str(outcome.path), *_cells(outcome))
+        signs = words.signs_in_a_cell(outcome.analysis.signs) if outcome.analysis else ""
+        table.add_row(str(outcome.path), *_cells(outcome), *([signs] if has_signs else []))
     return table
 
 

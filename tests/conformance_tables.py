@@ -62,7 +62,9 @@ def _statuses() -> str:
 
 def _codes() -> str:
     own = [value for value in vars(codes).values() if isinstance(value, Code) and value.scheme_designator == codes.SCHEME]
-    return _table(("Code", "Meaning"), ((f"`{code.value}`", code.meaning) for code in [*own, *codes.REASONS.values()]))
+    return _table(
+        ("Code", "Meaning"), ((f"`{code.value}`", code.meaning) for code in [*own, *codes.REASONS.values(), *codes.SIGNS.values()])
+    )
 
 
 def _name(uid: UID) -> str:

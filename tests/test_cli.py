@@ -31,6 +31,15 @@ Model: resnet3d18-w16:0.1.0 on cpu (OpenVINO), 1.15 s
 
 {INTENDED_USE}
 """
+SIGN_SUMMARY = """\
+Signs beside sliding (research findings; each stands for itself):
+  A-lines: ABSENT (probability of A-lines 0.08)
+  B-lines: PRESENT (0.91), best seen at 1.4 s
+  Effusion: CANNOT TELL (probability of effusion 0.52), most like it at 2.0 s
+  Consolidation: not assessable: Its model was measured on clips of convex probes alone; this one is linear.
+Measured (A-lines, effusion, consolidation; signs-small 1.0.0): 47 public clips of 30 patients: AUROC 0.85 (0.70-0.95).
+Measured (B-lines; blines-small 1.0.0): 47 public clips of 30 patients: AUROC 0.85 (0.70-0.95).
+"""
 
 
 @pytest.fixture
@@ -99,6 +108,23 @@ def test_several_clips_are_a_table_and_an_unread_one_fails_the_command(reader: W
         f"{clips}/nowhere.mp4: No such file or directory.",
     ]
     assert result.exit_code == 1
+
+
+def test_signs_stand_below_everything_and_say_that_they_are_research(reader: WordReader, clips: Path) -> None:
+    result = run(reader, "predict", "--signs", "all", clips / "present.mp4")
+
+    assert result.stdout.replace(SIGN_SUMMARY, "") == SUMMARY
+    assert run(reader, "predict", "--signs", "b_lines", clips / "present.mp4").stdout.count("PRESENT") == 2
+
+
+def test_the_table_has_signs_only_where_they_were_asked_for(reader: WordReader, clips: Path) -> None:
+    asked = run(reader, "predict", "--signs", "b_lines,effusion", clips / "absent.mp4", clips / "clip_too_long.mp4")
+
+    rows = [[cell.strip() for cell in line.split("│")[2:-1]] for line in asked.stdout.splitlines() if line.startswith("│")]
+    assert rows == [["ABSENT", "0.07 (0.03-0.15)", "", "B-lines PRESENT, effusion CANNOT TELL"], ["not read", "", "clip_too_long", ""]]
+    assert "Signs (research findings)" in asked.stdout
+    assert "Measured (effusion; signs-small 1.0.0): 47 public clips" in asked.stdout
+    assert "Signs" not in run(reader, "predict", clips / "absent.mp4", clips / "clip_too_long.mp4").stdout
 
 
 def test_json_is_the_answer_of_the_api(reader: WordReader, clips: Path) -> None:

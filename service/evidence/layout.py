@@ -6,12 +6,16 @@
 | picture                      | notes            |
 |                              | M-mode strip     |
 |                              | slide over time  |
-+------------------------------+ windows          |
-| slide along the pleura (x    | legend           |
-| aligned with the picture)    |                  |
+|                              | windows          |
+|                              | legend           |
++------------------------------+------------------+
+| slide along the pleura (x    | signs beside     |
+| aligned with the picture)    | sliding          |
 +------------------------------+------------------+
 | model, device                 not for diagnosis |
 +-------------------------------------------------+
+
+Without signs the side panel goes all the way down. With them the canvas is as much higher as it must be for both.
 """
 
 import math
@@ -70,6 +74,8 @@ class Layout:
     picture: Box
     slide: Box
     side: Box
+    signs: Box
+    """Below the side panel, beginning where that ends; of no height where no sign was asked for."""
     footer: Box
 
     def to_canvas(self, points: tuple[Point, ...] | NDArray[np.float64]) -> NDArray[np.float64]:
@@ -84,12 +90,13 @@ class Layout:
         return float(self.to_canvas(((x_px, 0.0),))[0, 0])
 
 
-def lay_out(width: int, height: int) -> Layout:
-    """The layout for frames of this size; the canvas has even sides, as H.264 needs."""
+def lay_out(width: int, height: int, signs_px: int = 0) -> Layout:
+    """The layout for frames of this size, with so high a panel of signs; the canvas has even sides, as H.264 needs."""
+    signs_room = signs_px + PAD if signs_px else 0
     scale = picture_scale(width, height)
     picture_width, picture_height = max(1, round(width * scale)), max(1, round(height * scale))
     left_width = max(picture_width, LEAST_LEFT_PX)
-    content_height = max(picture_height + PAD + SLIDE_PX, LEAST_CONTENT_PX)
+    content_height = max(picture_height + PAD + SLIDE_PX, LEAST_CONTENT_PX + signs_room)
     canvas_width = _even(3 * PAD + left_width + SIDE_PX)
     content_top = 2 * PAD + BANNER_PX
     content_bottom = content_top + content_height
@@ -105,7 +112,8 @@ def lay_out(width: int, height: int) -> Layout:
         banner=Box(PAD, PAD, canvas_width - PAD, PAD + BANNER_PX),
         picture=Box(picture_left, picture_top, picture_left + picture_width, picture_top + picture_height),
         slide=Box(left.left, content_bottom - SLIDE_PX, left.right, content_bottom),
-        side=Box(left.right + PAD, content_top, canvas_width - PAD, content_bottom),
+        side=Box(left.right + PAD, content_top, canvas_width - PAD, content_bottom - signs_room),
+        signs=Box(left.right + PAD, content_bottom - signs_px, canvas_width - PAD, content_bottom),
         footer=Box(PAD, canvas_height - PAD // 2 - FOOTER_PX, canvas_width - PAD, canvas_height - PAD // 2),
     )
 

@@ -6,6 +6,7 @@
     | quality, verdict, probability on a scale |
     | reasons and what to do, control          |
     | pictures and charts                      |
+    | signs beside sliding, where asked for    |
     | clip, model, date                        |
     | limits of use                            |
     +------------------------------------------+
@@ -23,6 +24,7 @@ from service.cine.clip import Clip
 from service.evidence import words
 from service.evidence.identity import Identity
 from service.evidence.one_page_figures import draw_figures
+from service.evidence.one_page_signs import draw_signs
 from service.evidence.outside import echoes_only
 from service.evidence.paper import BLACK, PAGE_HEIGHT, PAGE_WIDTH, QUIET, RULE, WASH, Align, Area, Face, Paper
 from service.evidence.paper_charts import NORMAL, TINY, Limits, draw_probability, draw_sign, verdict_ink
@@ -38,6 +40,8 @@ LEADING = 1.34
 MAX_NOTE_LINES = 12
 LEAST_FIGURES = 330.0
 """Height that pictures and charts keep, however much there is to say above them."""
+LEAST_NOTE_LINES = 4
+"""Beside signs: what limits the verdict on sliding goes before the size of its pictures."""
 MORE_TO_SAY = "There is more to say than fits on this page; the full answer (JSON or structured report) has all of it."
 NO_IDENTITY = "Patient: not stated. The clip was given without an identity."
 
@@ -61,8 +65,9 @@ def write_report(
     y = _header(paper)
     y = _identity(paper, y, identity)
     y = _finding(paper, y, analysis, limits)
-    y = _notes(paper, y, analysis)
-    draw_figures(paper, Area(LEFT, y, RIGHT, FACTS_TOP), clip if show_outside_region else echoes_only(clip, analysis), analysis)
+    signs_top = draw_signs(paper, Area(LEFT, y, RIGHT, FACTS_TOP), analysis.signs)
+    y = _notes(paper, Area(LEFT, y, RIGHT, signs_top), analysis)
+    draw_figures(paper, Area(LEFT, y, RIGHT, signs_top), clip if show_outside_region else echoes_only(clip, analysis), analysis)
     _facts(paper, analysis, analysed_at)
     _footer(paper)
     if isinstance(out, Path):
@@ -156,13 +161,13 @@ def _limits_decide(analysis: Analysis) -> bool:
     return not (is_open and (analysis.lung_point.suspected or analysis.quality.reasons))
 
 
-def _notes(paper: Paper, y: float, analysis: Analysis) -> float:
+def _notes(paper: Paper, area: Area, analysis: Analysis) -> float:
     """Doubts in bold, each reason with what to do, then the warnings, the control and the measurement. Larger where nothing was read."""
-    size = NORMAL if analysis.lung_sliding.probability is not None else LARGE_NOTES
+    y, size = area.top, NORMAL if analysis.lung_sliding.probability is not None else LARGE_NOTES
     lines = [
         (n == 0, line, face) for text, face in _texts(analysis) for n, line in enumerate(paper.wrap(text, RIGHT - LEFT - 12, size, face))
     ]
-    room = min(MAX_NOTE_LINES, int((FACTS_TOP - LEAST_FIGURES - y) / (LEADING * size)))
+    room = min(MAX_NOTE_LINES, max(LEAST_NOTE_LINES, int((area.bottom - LEAST_FIGURES - y) / (LEADING * size))))
     if len(lines) > room:
         lines = [*lines[: room - 1], (True, MORE_TO_SAY, Face.PLAIN)]
     for is_first, line, face in lines:

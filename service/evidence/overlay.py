@@ -1,6 +1,7 @@
 """The annotated clip: the clip as it was, with everything that was found drawn on it and beside it, as MP4."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from service.cine.ahead import ahead
 from service.cine.clip import Clip, ClipInfo
-from service.evidence import panels
+from service.evidence import panels, sign_panel
 from service.evidence.heat import Heat
 from service.evidence.layout import Layout, lay_out
 from service.evidence.mmode import Beam, best_beam, mmode
@@ -59,9 +60,9 @@ class Annotator:
     """Draws the canvases of one clip. What does not change is drawn once, what changes with the window once a window."""
 
     def __init__(self, clip: Clip, analysis: Analysis) -> None:
-        self.layout = lay_out(clip.info.width, clip.info.height)
         self._analysis = analysis
         self._pen = Pen.sans()
+        self.layout = lay_out(clip.info.width, clip.info.height, sign_panel.height_px(analysis.signs, self._pen))
         self._beam = best_beam(analysis)
         strip = mmode(clip.frames(), self._beam.top, self._beam.bottom) if self._beam else None
         self._still, self._cursor = self._draw_still(strip, clip.info.times_s)
@@ -95,6 +96,8 @@ class Annotator:
         panels.draw_banner(canvas, layout.banner, analysis, pen)
         panels.draw_slide(canvas, layout, analysis, pen)
         cursor = panels.draw_side(canvas, layout.side, analysis, strip, self._beam, times_s, pen)
+        if analysis.signs:
+            cursor = replace(cursor, lanes=sign_panel.draw_signs(canvas, layout.signs, analysis.signs, cursor.axis, pen))
         panels.draw_footer(canvas, layout.footer, analysis, pen)
         return canvas, cursor
 

@@ -26,6 +26,8 @@ DOUBT: Colour = (58, 54, 18)
 """The ground below words in the lung point's yellow: dark enough to read them, light enough to be seen across a bed."""
 CURSOR: Colour = (240, 240, 240)
 SLIDE: Colour = (190, 200, 210)
+SIGN: Colour = (172, 142, 214)
+"""Of signs beside sliding: none of the colours that say something of sliding, of the pleura or of doubt."""
 
 STILL: Colour = (240, 120, 40)
 UNCLEAR: Colour = (178, 178, 178)

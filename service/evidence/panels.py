@@ -62,7 +62,7 @@ def draw_banner(canvas: Image, box: Box, analysis: Analysis, pen: Pen) -> None:
     sliding, verdict = analysis.lung_sliding, analysis.lung_sliding.verdict
     colour = verdict_colour(verdict)
     canvas[box.top : box.bottom, box.left : box.left + 5] = colour
-    _glyph(canvas, (box.left + 44, (box.top + box.bottom) / 2), verdict, colour)
+    draw_glyph(canvas, (box.left + 44, (box.top + box.bottom) / 2), verdict, colour)
     left, room = box.left + 84, box.width - 84 - MARGIN
     gauge_px = 270 if sliding.probability is not None else 0
     pen.write(canvas, words.quality_line(analysis.quality), left, box.top + 24, NORMAL, _quality_colour(analysis))
@@ -83,18 +83,23 @@ def _quality_colour(analysis: Analysis) -> Colour:
     return QUIET if analysis.quality.assessable and analysis.quality.probability >= 0.75 else LUNG_POINT
 
 
-def _glyph(canvas: Image, centre: tuple[float, float], verdict: Verdict, colour: Colour) -> None:
+def draw_glyph(canvas: Image, centre: tuple[float, float], verdict: Verdict, colour: Colour, radius_px: float = 20) -> None:
     """A shape for each verdict: full disc, empty ring, half disc, bar."""
-    x, y = centre
+    (x, y), inner = centre, 0.65 * radius_px
     if verdict is Verdict.NOT_ASSESSABLE:
-        fill(canvas, np.array([[x - 20, y - 4], [x + 20, y - 4], [x + 20, y + 4], [x - 20, y + 4]]), colour)
+        half = 0.2 * radius_px
+        fill(
+            canvas,
+            np.array([[x - radius_px, y - half], [x + radius_px, y - half], [x + radius_px, y + half], [x - radius_px, y + half]]),
+            colour,
+        )
         return
-    disc(canvas, centre, 20, colour, 4)
+    disc(canvas, centre, radius_px, colour, max(1, round(0.2 * radius_px)))
     if verdict is Verdict.PRESENT:
-        disc(canvas, centre, 13, colour)
+        disc(canvas, centre, inner, colour)
     if verdict is Verdict.INDETERMINATE:
         angles = np.linspace(np.pi / 2, 3 * np.pi / 2, 40)
-        fill(canvas, np.stack([x + 13 * np.cos(angles), y + 13 * np.sin(angles)], axis=1), colour)
+        fill(canvas, np.stack([x + inner * np.cos(angles), y + inner * np.sin(angles)], axis=1), colour)
 
 
 def _gauge(canvas: Image, box: Box, analysis: Analysis, pen: Pen) -> None:
@@ -235,9 +240,13 @@ class Cursor:
     axis: TimeAxis
     spans: tuple[tuple[int, int], ...]
     """(top, bottom) of each panel it crosses."""
+    lanes: tuple[tuple[int, int], ...] = ()
+    """The same of what is too close to words to have room for its head."""
 
     def over(self, canvas: Image, t_s: float) -> None:
         x = round(self.axis.x(t_s))
+        for top, bottom in self.lanes:
+            canvas[top:bottom, x] = CURSOR
         for top, bottom in self.spans:
             canvas[top:bottom, x] = CURSOR
             fill(canvas, np.array([[x, top], [x - 5.0, top - 7.0], [x + 5.0, top - 7.0]]), CURSOR)
@@ -374,7 +383,7 @@ def _finite_runs(xs: NDArray[np.float64], ys: NDArray[np.float64]) -> list[NDArr
 def _windows(canvas: Image, box: Box, axis: TimeAxis, analysis: Analysis, pen: Pen) -> None:
     """Each window as a field over its seconds, its probability inside; overlapping ones meet half way."""
     _title(canvas, box, "Probability of sliding by window (network and slide)", pen)
-    edges = _window_edges(analysis)
+    edges = shown_spans([(window.start_s, window.end_s) for window in analysis.windows])
     for window, (start_s, end_s) in zip(analysis.windows, edges, strict=True):
         left, right = round(axis.x(start_s)), round(axis.x(end_s))
         field = np.array([[left + 1.0, box.top], [right - 1.0, box.top], [right - 1.0, box.bottom - 1], [left + 1.0, box.bottom - 1]])
@@ -392,9 +401,8 @@ def _windows(canvas: Image, box: Box, axis: TimeAxis, analysis: Analysis, pen: P
     pen.write(canvas, end, axis.right - pen.width_px(end, 11), box.bottom + 14, 11, QUIET)
 
 
-def _window_edges(analysis: Analysis) -> list[tuple[float, float]]:
-    """The seconds each window is shown for: its own, less half of what it shares with its neighbours."""
-    bounds = [(w.start_s, w.end_s) for w in analysis.windows]
+def shown_spans(bounds: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The seconds each run of frames is shown for: its own, less half of what it shares with its neighbours."""
     meets = [(a[1] + b[0]) / 2 for a, b in zip(bounds, bounds[1:], strict=False)]
     starts = [b[0] for b in bounds[:1]] + meets
     ends = meets + [b[1] for b in bounds[-1:]]

@@ -38,9 +38,9 @@ def verdict_ink(verdict: Verdict) -> Colour:
     return {Verdict.PRESENT: SLIDING_INK, Verdict.ABSENT: STILL_INK}.get(verdict, BLACK)
 
 
-def draw_sign(paper: Paper, centre: tuple[float, float], radius: float, verdict: Verdict) -> None:
-    """A shape for each verdict, the annotated clip's own: full disc, empty ring, half disc, bar."""
-    (x, y), ink = centre, verdict_ink(verdict)
+def draw_sign(paper: Paper, centre: tuple[float, float], radius: float, verdict: Verdict, ink: Colour | None = None) -> None:
+    """A shape for each verdict, the annotated clip's own: full disc, empty ring, half disc, bar. In sliding's colours unless told."""
+    (x, y), ink = centre, ink or verdict_ink(verdict)
     if verdict is Verdict.NOT_ASSESSABLE:
         paper.box(Area(x - radius, y - 0.2 * radius, x + radius, y + 0.2 * radius), ink)
         return

@@ -1,8 +1,9 @@
 """The answer in words that are read in two seconds. The annotated clip, the command line and the page all say these."""
 
+from collections.abc import Iterable
 from statistics import median
 
-from service.findings import Analysis, LungSliding, PleuraFinding, Quality, Reason, ReasonCode, Verdict
+from service.findings import Analysis, LungSliding, PleuraFinding, Quality, Reason, ReasonCode, SignFinding, Verdict
 
 NOT_FOR_DIAGNOSIS = "Research software: not for diagnosis"
 INTENDED_USE = (
@@ -36,6 +37,12 @@ DOUBTS: dict[str, str] = {
     "doubt_control": "Look twice: the chest wall, which cannot slide, reads as if it did. The probe may have moved.",
 }
 """By their names in the page's texts (service/web/texts/en.js), which say the same."""
+
+SIGN_WORDS: dict[str, str] = {"a_lines": "A-lines", "b_lines": "B-lines", "effusion": "effusion", "consolidation": "consolidation"}
+SIGNS_HEADING = "Signs beside sliding (research findings; each stands for itself)"
+SIGN_IS_RESEARCH = (
+    "Research finding. It stands for itself: nothing is concluded from it about lung sliding, nor from several signs at once."
+)
 
 
 def headline(analysis: Analysis) -> str:
@@ -127,6 +134,42 @@ def doubts(analysis: Analysis) -> tuple[str, ...]:
         "doubt_control": verdict is Verdict.PRESENT and control is not None and round(float(control), 4) > DOUBTED_CONTROL,
     }
     return tuple(sentence for name, sentence in DOUBTS.items() if holds[name])
+
+
+# -- signs beside sliding -------------------------------------------------------------------------------------------
+
+
+def sign_line(found: SignFinding) -> str:
+    """One sign: "B-lines: PRESENT (0.91), best seen at 1.4 s", "Consolidation: not assessable: Its model was ...".
+
+    As of sliding, unless the verdict is "present" the number says what it counts.
+    """
+    name, verdict = SIGN_WORDS[found.sign], found.verdict
+    if found.probability is None:
+        return f"{name.capitalize()}: not assessable" + (f": {found.reason.detail}" if found.reason else "")
+    what = "" if verdict is Verdict.PRESENT else f"probability of {name} "
+    return f"{name.capitalize()}: {VERDICT_WORDS[verdict]} ({what}{_share(found.probability)}){_best_seen(found)}"
+
+
+def _best_seen(found: SignFinding) -> str:
+    if found.representative is None:
+        return ""
+    is_seen = found.verdict is Verdict.PRESENT
+    return f", {'best seen' if is_seen else 'most like it'} at {found.representative.t_s:.1f} s"
+
+
+def signs_in_a_cell(signs: Iterable[SignFinding]) -> str:
+    """For a table: "A-lines ABSENT, B-lines PRESENT"."""
+    return ", ".join(f"{SIGN_WORDS[found.sign]} {VERDICT_WORDS[found.verdict]}" for found in signs)
+
+
+def measured_lines(signs: Iterable[SignFinding]) -> tuple[str, ...]:
+    """On what clips each model was measured and how well it did, once: "Measured (A-lines, effusion; signs-small 1.0.0): 47 public ..."."""
+    about: dict[tuple[str, str], dict[str, None]] = {}
+    for found in signs:
+        model = f"{found.model.name} {found.model.version}"
+        about.setdefault((model, found.measured), {})[SIGN_WORDS[found.sign]] = None
+    return tuple(f"Measured ({', '.join(names)}; {model}): {sentence}" for (model, sentence), names in about.items())
 
 
 def _sentence(reason: Reason) -> str:

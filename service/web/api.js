@@ -107,7 +107,7 @@ export async function frames(id, signal, onShare) {
 }
 
 export const ready = () => ask("readyz");
-export const models = async () => (await (await ask("v1/models")).json()).models;
+export const models = async () => (await ask("v1/models")).json();
 
 /** Bytes [first, end) of a job's pictures. */
 export async function frameBytes(id, first, end, signal) {

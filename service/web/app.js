@@ -2,6 +2,7 @@
 import * as api from "./api.js";
 import { $, element } from "./dom.js";
 import { letChoose } from "./header.js";
+import { offer, options } from "./options.js";
 import { signOut, whoAsks } from "./signin.js";
 import { t, translate } from "./texts.js";
 import { Viewer } from "./viewer.js";
@@ -118,7 +119,7 @@ $("again").addEventListener("click", () => {
 // -- clips come in ------------------------------------------------------------------------------------------------------
 
 function take(files) {
-  const handed = [...files].map((file) => worklist.hand(file));
+  const handed = [...files].map((file) => worklist.hand(file, { options: options() }));
   if (handed.length) pick(handed[0]);
 }
 
@@ -152,7 +153,9 @@ document.addEventListener("paste", (event) => event.clipboardData.files.length &
 async function showService() {
   try {
     await api.ready();
-    const model = (await api.models()).find((entry) => entry.default);
+    const { models, signs } = await api.models();
+    const model = models.find((entry) => entry.default);
+    offer(signs);
     $("service").textContent = t("ready", { model: model ? `${model.name} ${model.version}` : "" });
     const who = await whoAsks();
     $("sign-out").hidden = !who || who.owner === "local";

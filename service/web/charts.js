@@ -97,6 +97,35 @@ export function drawTime(svg, { t_s: times, px }, seconds) {
   return (at) => ["x1", "x2"].forEach((name) => cursor.setAttribute(name, x(at).toFixed(1)));
 }
 
+/** One sign through time, as high as it is probable; inside each moment a finer line: how much each of its frames counted, where the
+ * model says so. As wide as the clip is long, with nothing beside it, as the M-mode. Gives what moves its cursor. */
+export function drawLane(svg, { moments, representative }, seconds) {
+  const width = svg.clientWidth || 640, height = 44;
+  const x = (at) => (at / (seconds || 1)) * width;
+  const y = (share) => height - 1 - share * (height - 2);
+  const most = Math.max(...moments.flatMap((moment) => moment.attention ?? []));
+  const nodes = [line(0, y(0.5), width, y(0.5), "axis"), line(0, y(0), width, y(0), "axis")];
+  shownSpans(moments).forEach(([start, end], i) => {
+    const { probability, attention, start_s: from, end_s: to } = moments[i];
+    nodes.push(element("rect", { x: x(start), y: y(probability), width: Math.max(x(end) - x(start), 1), height: y(0) - y(probability), class: "sign" }));
+    if (!attention) return;
+    const points = attention.map((weight, k) => [from + ((k + 0.5) / attention.length) * (to - from), weight / most]).filter(([at]) => at >= start && at <= end);
+    nodes.push(element("polyline", { points: points.map(([at, share]) => `${x(at).toFixed(1)},${y(share).toFixed(1)}`).join(" "), class: "attention" }));
+  });
+  if (representative) nodes.push(line(x(representative.t_s), 0, x(representative.t_s), height, "best"));
+  const cursor = line(0, 0, 0, height, "cursor");
+  nodes.push(cursor);
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.replaceChildren(...nodes);
+  return (at) => ["x1", "x2"].forEach((name) => cursor.setAttribute(name, x(at).toFixed(1)));
+}
+
+/** The seconds each moment is drawn for: where two overlap they meet half way, as on the annotated clip. */
+function shownSpans(moments) {
+  const meets = moments.slice(1).map((moment, i) => (moments[i].end_s + moment.start_s) / 2);
+  return moments.map((moment, i) => [meets[i - 1] ?? moment.start_s, meets[i] ?? moment.end_s]);
+}
+
 /** A round upper limit and a few steps to it, `most` at the most. */
 export function ticks(largest, most = 5) {
   const power = 10 ** Math.floor(Math.log10(largest));

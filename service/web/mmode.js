@@ -16,9 +16,9 @@ export class MMode {
     new ResizeObserver(() => this.draw()).observe(this.canvas);
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
-      this._seek(event);
+      player.seek(event);
     });
-    this.canvas.addEventListener("pointermove", (event) => event.buttons && this._seek(event));
+    this.canvas.addEventListener("pointermove", (event) => event.buttons && player.seek(event));
   }
 
   close() {
@@ -73,14 +73,6 @@ export class MMode {
     }
     context.fillStyle = "#ffffff";
     context.fillRect(x(player.seconds) - density / 2, 0, Math.max(1, 1.5 * density), height);
-  }
-
-  _seek(event) {
-    const frames = this.player.frames;
-    if (!frames) return;
-    const box = this.canvas.getBoundingClientRect();
-    this.player.pause();
-    this.player.go(frames.at(Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1) * frames.seconds));
   }
 }
 

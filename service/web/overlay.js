@@ -1,6 +1,7 @@
 // What the model saw, drawn on the picture. Everything is in pixels of the clip's own frames; pixel centres are whole numbers.
 import { drawMotion } from "./motion.js";
 import { colour, dashes, heat, path, smooth } from "./patches.js";
+import { SignMaps } from "./signmaps.js";
 
 const SECTOR = "#8da0b3", PLEURA = "#78dc82", LUNG_POINT = "#f0e442", LINE = "#ffffff", GROUND = "rgb(0 0 0 / 65%)";
 
@@ -13,6 +14,7 @@ export class Overlay {
     this.region = null; // corners so far
     this.outlines = answer.windows.map((window) => window.patches.map((patch) => path(patch.polygon)));
     this.heats = new Map();
+    this.maps = new SignMaps(answer.signs, () => this.onReady());
     this.onReady = () => {}; // saliency has been made ready: what is shown can be drawn again
   }
 
@@ -23,13 +25,15 @@ export class Overlay {
   }
 
   /** `context` is scaled so that a pixel of the clip is a unit; `px` is the width of a screen pixel in it. */
-  draw(context, seconds, px) {
+  draw(context, seconds, px, frame) {
     const { sector, pleura, lung_point: lungPoint } = this.answer;
     const index = this.windowAt(seconds);
+    const seen = this.shown.has("saliency") ? this.maps.at(frame) : undefined;
     context.lineJoin = "round";
     if (this.shown.has("sector") && sector?.length) this._stroke(context, path(sector), SECTOR, 1.5 * px, [4 * px, 4 * px]);
     if (index >= 0 && this.shown.has("patches")) this._patches(context, index, px);
-    if (index >= 0 && this.shown.has("saliency")) this._heat(context, index, seconds);
+    if (seen) this.maps.draw(context, seen, px); // without that of sliding: of two heats nobody could tell which is whose
+    else if (index >= 0 && this.shown.has("saliency")) this._heat(context, index, seconds);
     if (pleura && this.shown.has("pleura")) this._pleura(context, pleura, px);
     if (pleura && this.shown.has("motion")) drawMotion(context, pleura.motion, seconds, px);
     if (lungPoint.suspected && lungPoint.x_px !== null && this.shown.has("pleura")) this._lungPoint(context, lungPoint.x_px, px);

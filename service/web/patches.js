@@ -67,6 +67,17 @@ async function levels(png) {
   return { width, height, at: (x, y) => data[4 * (Math.min(height - 1, Math.max(0, y)) * width + Math.min(width - 1, Math.max(0, x)))] };
 }
 
+/** A map as a picture of its own size, a pixel for each of its places. */
+export async function colourMap(png) {
+  const map = await levels(png);
+  const canvas = new OffscreenCanvas(map.width, map.height);
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(map.width, map.height);
+  for (let y = 0; y < map.height; y++) for (let x = 0; x < map.width; x++) image.data.set(heatColour(map.at(x, y)), 4 * (y * map.width + x));
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
 /** A patch's saliency as a picture that lies at (x, y) on the clip, `scale` pixels for each of the clip's. */
 export async function heat(patch) {
   const map = await levels(patch.saliency.map);

@@ -90,6 +90,14 @@ export class Player extends EventTarget {
     return this.go(this.frame + by);
   }
 
+  /** To the time that was pointed at, on something whose width is the clip's time. */
+  seek(event) {
+    if (!this.frames) return;
+    const box = event.currentTarget.getBoundingClientRect();
+    this.pause();
+    this.go(this.frames.at(Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1) * this.frames.seconds));
+  }
+
   hurry(by) {
     this.speed = Math.min(Math.max(this.speed + by, 0), SPEEDS.length - 1);
     $("speed").textContent = `${SPEEDS[this.speed]}×`;
@@ -169,6 +177,6 @@ export class Player extends EventTarget {
     if (!this.overlay) return;
     const scale = this.scale;
     context.setTransform(scale, 0, 0, scale, scale / 2, scale / 2);
-    this.overlay.draw(context, this.seconds, (window.devicePixelRatio || 1) / scale);
+    this.overlay.draw(context, this.seconds, (window.devicePixelRatio || 1) / scale, this.frame);
   }
 }

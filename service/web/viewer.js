@@ -7,6 +7,7 @@ import { Opinion } from "./opinion.js";
 import { Overlay } from "./overlay.js";
 import { PatchView } from "./patchview.js";
 import { Player } from "./player.js";
+import { Signs } from "./signs.js";
 import { number, t } from "./texts.js";
 import * as words from "./words.js";
 
@@ -20,6 +21,7 @@ export class Viewer extends EventTarget {
     this.mmode = new MMode(this.player);
     this.patch = new PatchView(this.player);
     this.opinion = new Opinion();
+    this.signs = new Signs(this.player);
     this.entry = this.answer = null;
     this.tool = null;
     this.moveCursor = () => {};
@@ -36,7 +38,7 @@ export class Viewer extends EventTarget {
     picture.addEventListener("pointerup", (event) => this._release(event));
     picture.addEventListener("pointercancel", () => (this.drawn = null));
     addEventListener("keydown", (event) => this._key(event));
-    addEventListener("resize", () => this.answer && this._measurements());
+    addEventListener("resize", () => this.answer && this._resize());
   }
 
   async show(entry) {
@@ -85,6 +87,7 @@ export class Viewer extends EventTarget {
     $("facts").replaceChildren(...words.facts(answer).flatMap(([term, text]) => [element("dt", term), element("dd", text)]));
     $("mmode-windows").textContent = describe(answer);
     this._measurements();
+    this.signs.say(answer);
     this.patch.tell();
     if (this.player.frames) this.player.tell();
   }
@@ -124,6 +127,11 @@ export class Viewer extends EventTarget {
       $("time-text").textContent = t("over_time_text", { largest: number(Math.max(...pleura.slide_over_time.px.map(Math.abs)), 1) });
       this.moveCursor = drawTime($("time-chart"), pleura.slide_over_time, clip.duration_s);
     }
+  }
+
+  _resize() {
+    this._measurements();
+    this.signs.draw();
   }
 
   _table(columns) {

@@ -49,6 +49,15 @@ export function* doubts({ lung_sliding: { verdict, wall_control: control }, wind
   if (verdict === "present" && control !== null && control > DOUBTED_CONTROL) yield t("doubt_control");
 }
 
+/** A sign's verdict and the number it rests on, which says what it counts whatever the verdict is. */
+export function signFacts({ verdict, probability: value }) {
+  const said = t(`signs_${verdict}`);
+  return value === null ? said : t("signs_said", { verdict: said, probability: share(value) });
+}
+
+/** Why a sign cannot be assessed: the language's sentence, or the service's own. */
+export const signReason = ({ code, detail }) => (has(`signs_reason_${code}`) ? t(`signs_reason_${code}`) : detail);
+
 export function quality({ assessable, score }) {
   const word = !assessable ? "insufficient" : score >= 0.75 ? "good" : score >= 0.5 ? "fair" : "poor";
   return t(`quality_${word}`, { score: number(score, 2) });
@@ -76,6 +85,7 @@ export function facts(answer) {
     [t("fact_model"), `${model.name} ${model.version}`],
     [t("fact_digest"), model.sha256.slice(0, 16)],
     [t("fact_device"), model.device],
+    ...(answer.signs.length ? [[t("fact_signs"), [...new Set(answer.signs.map((sign) => `${sign.model.name} ${sign.model.version}`))].join(", ")]] : []),
     [t("fact_time"), t("fact_time_text", seconds)],
     [t("fact_answer"), answer.id],
   ];

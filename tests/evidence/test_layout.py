@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from service.evidence.layout import Box, Layout, lay_out, picture_scale
+from service.evidence.layout import LEAST_CONTENT_PX, Box, Layout, lay_out, picture_scale
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,18 @@ def test_nothing_overlaps_and_the_canvas_is_even(width: int, height: int) -> Non
     assert (layout.canvas_width % 2, layout.canvas_height % 2) == (0, 0)
     assert all(_inside(box, layout) for box in boxes)
     assert not any(_overlap(a, b) for a, b in itertools.combinations(boxes, 2))
+
+
+@pytest.mark.parametrize(("width", "height"), list(itertools.product((32, 370, 1333), (32, 480, 1111))))
+def test_signs_stand_below_the_side_panel_which_keeps_its_least_height(width: int, height: int) -> None:
+    layout = lay_out(width, height, signs_px=301)
+    boxes = (layout.banner, layout.picture, layout.slide, layout.side, layout.signs, layout.footer)
+
+    assert all(_inside(box, layout) for box in boxes)
+    assert not any(_overlap(a, b) for a, b in itertools.combinations(boxes, 2))
+    assert (layout.signs.height, layout.signs.bottom) == (301, layout.slide.bottom)
+    assert layout.side.height >= LEAST_CONTENT_PX
+    assert (layout.canvas_width % 2, layout.canvas_height % 2) == (0, 0)
 
 
 def _inside(box: Box, layout: Layout) -> bool:

@@ -21,7 +21,7 @@ from service.evidence.one_page_figures import NOTHING_MEASURED, WITHHELD
 from service.evidence.paper_charts import Limits
 from service.findings import Analysis, Reason, ReasonCode, SlideOverTime, Verdict
 from tests.fakes import pdf
-from tests.fakes.analysis import PROBE_MOVING, example_analysis
+from tests.fakes.analysis import PROBE_MOVING, example_analysis, example_signs
 from tests.fakes.clip import MemoryClip
 
 AT = datetime(2026, 11, 21, 17, 15, tzinfo=UTC)
@@ -187,7 +187,10 @@ def shapes() -> Iterator[Analysis]:
         yield example_analysis(width, height, num_windows=1, mm_per_px=None, with_saliency=False)[0]
 
 
-@pytest.mark.parametrize("analysis", [*ANSWERS.values(), overfull(), *shapes()])
+LONG = tuple(replace(found, measured=f"{found.sign}: " + 60 * "word ") for found in example_signs())
+
+
+@pytest.mark.parametrize("analysis", [*ANSWERS.values(), overfull(), *shapes(), *(replace(a, signs=LONG) for a in (overfull(), *shapes()))])
 def test_it_is_one_page_and_nothing_is_written_beyond_its_edges(analysis: Analysis) -> None:
     few = replace(analysis, clip=replace(analysis.clip, num_frames=2))
     long = Identity("N" * 200 + "^" + "M" * 200, "9" * 64, "19700101", "20260101", "A" * 16)
@@ -224,6 +227,42 @@ def test_notes_end_above_the_pictures() -> None:
     title = next(line for line in said if line.text.startswith("Frame "))
 
     assert more.baseline + 9 < title.baseline
+
+
+# -- signs beside sliding ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["present", "not assessable", "doubts"])
+def test_signs_stand_below_everything_on_sliding_as_research_with_how_their_models_did(name: str) -> None:
+    signs = example_signs()
+    read = pdf.lines(report(replace(ANSWERS[name], signs=signs)))
+    said = [line.text for line in read]
+
+    first = said.index(words.SIGNS_HEADING)
+    assert said[first + 1 : first + 7] == [
+        "A-lines: ABSENT (probability of A-lines 0.08)",
+        "B-lines: PRESENT (0.91), best seen at 1.4 s (frame 43)",
+        "Effusion: CANNOT TELL (probability of effusion 0.52), most like it at 2.0 s (frame 61)",
+        words.sign_line(signs[3]),
+        *words.measured_lines(signs),
+    ]
+    heights = [line.baseline for line in read[first : first + 7]]
+    assert heights == sorted(heights)
+    assert max(line.baseline for line in read[:first] if line.text not in ("Clip", "Analysed")) < heights[0]
+    assert next(line.baseline for line in read if line.text == "Analysed") > heights[-1] + 7
+
+
+def test_without_signs_nothing_is_said_of_them() -> None:
+    assert words.SIGNS_HEADING not in pdf.text(report(ANSWERS["present"])).split("\n")
+
+
+def test_sentences_on_models_that_do_not_fit_end_in_dots_and_what_limits_sliding_is_still_there() -> None:
+    said = [line.text for line in pdf.lines(report(replace(overfull(), signs=LONG)))]
+    measured = [said.index(next(line for line in said if line.startswith(f"Measured ({name};"))) for name in words.SIGN_WORDS.values()]
+
+    assert [said[at + 1][-1] for at in measured] == ["…"] * 4
+    assert said.count(MORE_TO_SAY) == 1
+    assert any(line.startswith("<b>too_short</b>") for line in said)
 
 
 def test_the_same_answer_is_the_same_document() -> None:

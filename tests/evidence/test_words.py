@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from service.evidence import words
-from service.findings import Analysis, Quality, Reason, ReasonCode, Verdict
-from tests.fakes.analysis import PROBE_MOVING, example_analysis
+from service.findings import SIGNS, Analysis, Quality, Reason, ReasonCode, Verdict
+from tests.fakes.analysis import PROBE_MOVING, example_analysis, example_signs
 
 ENGLISH = Path(__file__).resolve().parents[2] / "service" / "web" / "texts" / "en.js"
 STILL, SLIDING, CONTROL = words.DOUBTS.values()
@@ -164,3 +164,47 @@ def test_all_windows_count_and_nothing_is_doubted_where_nothing_was_read() -> No
 def test_doubts_are_the_sentences_of_the_page() -> None:
     """That both go by one rule is seen in a browser: tests/web/test_viewer.py."""
     assert dict(re.findall(r'^  (doubt_\w+): "(.*)",$', ENGLISH.read_text(), re.MULTILINE)) == words.DOUBTS
+
+
+# -- signs beside sliding -------------------------------------------------------------------------------------------
+
+
+def test_every_sign_has_words() -> None:
+    assert tuple(words.SIGN_WORDS) == SIGNS
+
+
+def test_each_sign_is_one_line_and_its_number_says_what_it_counts() -> None:
+    assert [words.sign_line(found) for found in example_signs()] == [
+        "A-lines: ABSENT (probability of A-lines 0.08)",
+        "B-lines: PRESENT (0.91), best seen at 1.4 s",
+        "Effusion: CANNOT TELL (probability of effusion 0.52), most like it at 2.0 s",
+        "Consolidation: not assessable: Its model was measured on clips of convex probes alone; this one is linear.",
+    ]
+
+
+@pytest.mark.parametrize(("probability", "said"), [(1.0, "0.99"), (0.0, "0.01")])
+def test_no_sign_is_certain(probability: float, said: str) -> None:
+    assert said in words.sign_line(replace(example_signs()[1], probability=probability))
+
+
+def test_a_sign_without_a_reason_or_a_frame_says_nothing_of_them() -> None:
+    _, lines, _, outside = example_signs()
+
+    assert words.sign_line(replace(outside, reason=None)) == "Consolidation: not assessable"
+    assert words.sign_line(replace(lines, representative=None)) == "B-lines: PRESENT (0.91)"
+
+
+def test_on_what_a_model_was_measured_is_said_once_for_all_signs_it_is_true_of() -> None:
+    first, second, third, _ = example_signs()
+
+    assert words.measured_lines((replace(first, measured="One."), second, replace(third, measured="One."))) == (
+        "Measured (A-lines, effusion; signs-small 1.0.0): One.",
+        f"Measured (B-lines; blines-small 1.0.0): {second.measured}",
+    )
+    assert len(words.measured_lines((first, replace(third, measured="Another.")))) == 2
+    assert words.measured_lines((first, first)) == (f"Measured (A-lines; signs-small 1.0.0): {first.measured}",)
+    assert words.measured_lines(()) == ()
+
+
+def test_a_cell_has_each_signs_verdict() -> None:
+    assert words.signs_in_a_cell(example_signs()[1:]) == "B-lines PRESENT, effusion CANNOT TELL, consolidation NOT ASSESSABLE"

@@ -60,9 +60,9 @@ class Page:
         self.call("DOM.setFileInputFiles", files=[str(path) for path in paths], nodeId=node)
 
     def press(self, key: str) -> None:
-        """One key, as on the keyboard: "a", "ArrowRight", "Escape"."""
+        """One key, as on the keyboard: "a", "ArrowRight", "Escape", "Enter"."""
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key)
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, text="\r" if key == "Enter" else "")
 
     def click(self, selector: str) -> None:
         """In the middle of it, with the mouse."""

@@ -1,4 +1,5 @@
-"""The codes of a result. What is coded is the sign, lung sliding; never a diagnosis: absent sliding is not by itself pneumothorax.
+"""The codes of a result. What is coded is the sign, lung sliding or another, each for itself; never a diagnosis: absent
+sliding is not by itself pneumothorax.
 
 SNOMED CT, DICOM and LOINC have no code for lung sliding (looked for in PS3.16 2026 and LOINC), hence the private scheme 99SEASHORE. Its
 codes are stable: a value is never used again for something else.
@@ -8,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from service.evidence.words import REASON_WORDS
-from service.findings import ReasonCode, Verdict
+from service.findings import ReasonCode, SignReasonCode, Verdict
 from service.pacs.objects.uids import CODING_SCHEME_UID
 
 SCHEME = "99SEASHORE"
@@ -41,6 +42,26 @@ INTENDED_USE = _own("intended-use", "Intended use")
 _SHORTER = {ReasonCode.FRAME_RATE_TOO_LOW: "frame_rate_low"}
 REASONS = {code: _own(_SHORTER.get(code, code.value), words[:1].upper() + words[1:]) for code, words in REASON_WORDS.items()}
 
+SIGNS = {
+    "a_lines": _own("a-lines", "A-lines"),
+    "b_lines": _own("b-lines", "B-lines"),
+    "effusion": _own("effusion", "Effusion, as a sign on ultrasound"),
+    "consolidation": _own("consolidation", "Consolidation, as a sign on ultrasound"),
+}
+"""SNOMED CT's effusion and consolidation are disorders: what a model sees in one clip is not yet one."""
+SIGN_PROBABILITY = _own("sign-probability", "Probability that the sign is seen somewhere in the clip")
+SIGN_FRAME = _own("sign-frame", "Frame that shows the sign best")
+SIGN_TIME = _own("sign-time", "When the frame that shows the sign best is shown")
+MEASURED = _own("measured", "On what clips the model was measured, and how well it did")
+RESEARCH = _own("research", "Research finding")
+OUTSIDE_DOMAIN = _own("outside_domain", "The model was not measured on clips like this one")
+SIGN_REASONS = {
+    SignReasonCode.TOO_SHORT: REASONS[ReasonCode.TOO_SHORT],
+    SignReasonCode.TOO_DARK: REASONS[ReasonCode.TOO_DARK],
+    SignReasonCode.NOT_ULTRASOUND: REASONS[ReasonCode.NOT_ULTRASOUND],
+    SignReasonCode.OUTSIDE_DOMAIN: OUTSIDE_DOMAIN,
+}
+
 PRESENT = Code("52101004", "SCT", "Present")
 ABSENT = Code("272519000", "SCT", "Absent")
 UNDETERMINED = Code("373068000", "SCT", "Undetermined")
@@ -57,13 +78,18 @@ NO = Code("373067005", "SCT", "No")
 PLEURA = Code("3120008", "SCT", "Pleura")
 LEFT_PLEURA = Code("53727004", "SCT", "Left Pleura")
 RIGHT_PLEURA = Code("44788007", "SCT", "Right Pleura")
+LUNG = Code("39607008", "SCT", "Lung")
+SIGN_SITES = {"a_lines": LUNG, "b_lines": LUNG, "effusion": PLEURA, "consolidation": LUNG}
 LEFT = Code("7771000", "SCT", "Left")
 RIGHT = Code("24028007", "SCT", "Right")
+LEFT_OF, RIGHT_OF = {PLEURA: LEFT_PLEURA}, {PLEURA: RIGHT_PLEURA}
+"""Places with a code of their own for either side; of others the side is said beside them."""
 
 MEDIAN = Code("373099004", "SCT", "Median")
 NO_UNITS = Code("1", "UCUM", "no units")
 PIXELS = Code("{pixels}", "UCUM", "pixels")
 MILLIMETRES = Code("mm", "UCUM", "mm")
+SECONDS = Code("s", "UCUM", "seconds")
 
 CHEST_ULTRASOUND = Code("24630-6", "LN", "US Chest")
 MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")

@@ -4,6 +4,7 @@
       the clip: lung sliding Present | Absent | Undetermined, its numbers, the reasons that limit it, who says so
       each interspace: the pleural line as a polyline on the picture, the slide measured there
       the lung point, where one is suspected: a point on the pleural line
+      each sign beside sliding that was asked for, as a group of its own (sr_signs.py)
 
 Numbers are rounded as in the JSON of `/predict`, so that both say the same.
 """
@@ -17,32 +18,26 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import (
-    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    MultiFrameTrueColorSecondaryCaptureImageStorage,
-    UltrasoundMultiFrameImageStorage,
-)
 
 from service.evidence.mmode import line_height
 from service.evidence.words import INTENDED_USE, doubts, headline
 from service.findings import Analysis, Column, PleuraFinding, Point, Verdict
 from service.pacs.objects import codes
 from service.pacs.objects.heading import MANUFACTURER, put_heading
-from service.pacs.objects.source import Laterality, SourceInstance
-from service.pacs.objects.uids import device_uid, tracking_uid
+from service.pacs.objects.source import SourceInstance
+from service.pacs.objects.sr_parts import IMAGE_CLASS, algorithm, frames_of, number, site, text, tracking
+from service.pacs.objects.sr_signs import sign_group
+from service.pacs.objects.uids import device_uid
 from service.pacs.site import ResultKind
 
 if TYPE_CHECKING:
     from highdicom.sr import (
-        AlgorithmIdentification,
-        FindingSite,
         Measurement,
         MeasurementReport,
         MeasurementsAndQualitativeEvaluations,
         PlanarROIMeasurementsAndQualitativeEvaluations,
         QualitativeEvaluation,
         TextContentItem,
-        TrackingIdentifier,
     )
 
     Group = MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations
@@ -76,7 +71,7 @@ def structured_report(source: SourceInstance, analysis: Analysis, written_at: da
 def _stand_in(source: SourceInstance) -> Dataset:
     """All that highdicom needs to know of the source. It logs what it thinks odd of names, so it sees none."""
     evidence = Dataset()
-    evidence.SOPClassUID, evidence.SOPInstanceUID = UltrasoundMultiFrameImageStorage, source.sop_instance_uid
+    evidence.SOPClassUID, evidence.SOPInstanceUID = IMAGE_CLASS, source.sop_instance_uid
     evidence.StudyInstanceUID, evidence.SeriesInstanceUID = source.study_instance_uid, source.series_instance_uid
     evidence.PatientID = evidence.PatientName = evidence.PatientBirthDate = evidence.PatientSex = ""
     evidence.AccessionNumber = evidence.StudyID = evidence.ReferringPhysicianName = ""
@@ -92,14 +87,6 @@ def _name_class(report: Dataset, sop_class_uid: str) -> None:
 
 
 # The content tree
-
-_WITH_FRAMES = {
-    UltrasoundMultiFrameImageStorage,
-    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    MultiFrameTrueColorSecondaryCaptureImageStorage,
-}
-"""Classes whose frames may be referred to by number. Validators hold the retired Ultrasound Multi-frame and private classes to be
-single images; a region in such a clip is then given without its frame."""
 
 
 def _content(source: SourceInstance, analysis: Analysis) -> "MeasurementReport":
@@ -121,25 +108,26 @@ def _content(source: SourceInstance, analysis: Analysis) -> "MeasurementReport":
 def _groups(source: SourceInstance, analysis: Analysis) -> "Iterator[Group]":
     pleura, x_px = analysis.pleura, analysis.lung_point.x_px
     yield _clip_group(source, analysis)
-    if pleura is None or not pleura.line:
-        return
-    for index, span in enumerate(pleura.interspaces):
-        yield _interspace_group(source, analysis, pleura, index, span)
-    if analysis.lung_point.suspected and x_px is not None:
-        yield _lung_point_group(source, analysis, (x_px, line_height(pleura.line, x_px)))
+    if pleura is not None and pleura.line:
+        for index, span in enumerate(pleura.interspaces):
+            yield _interspace_group(source, analysis, pleura, index, span)
+        if analysis.lung_point.suspected and x_px is not None:
+            yield _lung_point_group(source, analysis, (x_px, line_height(pleura.line, x_px)))
+    for found in analysis.signs:
+        yield sign_group(source, found)
 
 
 def _clip_group(source: SourceInstance, analysis: Analysis) -> "MeasurementsAndQualitativeEvaluations":
     from highdicom.sr import MeasurementsAndQualitativeEvaluations, SourceImageForMeasurementGroup
 
     group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(source, analysis, "Clip"),
+        tracking_identifier=tracking(source, analysis.model, "Clip"),
         finding_type=codes.LUNG_SLIDING,
-        finding_sites=[_site(source)],
-        algorithm_id=_algorithm(analysis),
+        finding_sites=[site(source, codes.PLEURA)],
+        algorithm_id=algorithm(analysis.model),
         measurements=[*_clip_measurements(analysis)],
         qualitative_evaluations=[*_evaluations(analysis)],
-        source_images=[SourceImageForMeasurementGroup(UltrasoundMultiFrameImageStorage, source.sop_instance_uid)],
+        source_images=[SourceImageForMeasurementGroup(IMAGE_CLASS, source.sop_instance_uid)],
     )
     group[0].ContentSequence.extend(_texts(analysis))
     return group
@@ -148,12 +136,12 @@ def _clip_group(source: SourceInstance, analysis: Analysis) -> "MeasurementsAndQ
 def _clip_measurements(analysis: Analysis) -> "Iterator[Measurement]":
     sliding, pleura = analysis.lung_sliding, analysis.pleura
     low, high = sliding.interval or (None, None)
-    yield from _number(codes.PROBABILITY, sliding.probability)
-    yield from _number(codes.PROBABILITY_LOW, low)
-    yield from _number(codes.PROBABILITY_HIGH, high)
-    yield from _number(codes.WALL_CONTROL, sliding.wall_control)
-    yield from _number(codes.QUALITY, analysis.quality.probability)
-    yield from _number(codes.PLEURA_CONFIDENCE, pleura.confidence if pleura else None)
+    yield from number(codes.PROBABILITY, sliding.probability)
+    yield from number(codes.PROBABILITY_LOW, low)
+    yield from number(codes.PROBABILITY_HIGH, high)
+    yield from number(codes.WALL_CONTROL, sliding.wall_control)
+    yield from number(codes.QUALITY, analysis.quality.probability)
+    yield from number(codes.PLEURA_CONFIDENCE, pleura.confidence if pleura else None)
     yield from _slides(pleura.columns if pleura else ())
 
 
@@ -170,13 +158,13 @@ def _evaluations(analysis: Analysis) -> "Iterator[QualitativeEvaluation]":
 
 def _texts(analysis: Analysis) -> "Iterator[TextContentItem]":
     """Template 1501 is extensible; what a clinician reads first should be there in words too. A reason's name is its own code."""
-    yield _text(codes.ANSWER, headline(analysis))
+    yield text(codes.ANSWER, headline(analysis))
     for doubt in doubts(analysis):
-        yield _text(codes.LOOK_TWICE, doubt)
+        yield text(codes.LOOK_TWICE, doubt)
     for reason in analysis.quality.reasons:
         if reason.detail:
-            yield _text(codes.REASONS[reason.code], reason.detail)
-    yield _text(codes.INTENDED_USE, INTENDED_USE)
+            yield text(codes.REASONS[reason.code], reason.detail)
+    yield text(codes.INTENDED_USE, INTENDED_USE)
 
 
 def _interspace_group(
@@ -184,7 +172,7 @@ def _interspace_group(
 ) -> "PlanarROIMeasurementsAndQualitativeEvaluations":
     columns = tuple(column for column in pleura.columns if span[0] <= column.x_px <= span[1])
     probabilities = [column.probability for column in columns if column.probability is not None]
-    measured = [*_slides(columns), *_number(codes.PROBABILITY, _median(probabilities, 4), derivation=codes.MEDIAN)]
+    measured = [*_slides(columns), *number(codes.PROBABILITY, _median(probabilities, 4), derivation=codes.MEDIAN)]
     return _region_group(source, analysis, f"Interspace {index + 1}", codes.INTERSPACE, _stretch(pleura.line, *span), measured)
 
 
@@ -197,24 +185,19 @@ def _region_group(
 ) -> "PlanarROIMeasurementsAndQualitativeEvaluations":
     from highdicom.sr import ImageRegion, PlanarROIMeasurementsAndQualitativeEvaluations, SourceImageForRegion
 
-    frames = [middle_frame_number(source, analysis)] if source.sop_class_uid in _WITH_FRAMES else None
-    image = SourceImageForRegion(UltrasoundMultiFrameImageStorage, source.sop_instance_uid, referenced_frame_numbers=frames)
+    frames = frames_of(source, analysis.clip.num_frames // 2)
+    image = SourceImageForRegion(IMAGE_CLASS, source.sop_instance_uid, referenced_frame_numbers=frames)
     return PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(source, analysis, name),
+        tracking_identifier=tracking(source, analysis.model, name),
         referenced_region=ImageRegion("POLYLINE" if len(points) > 1 else "POINT", _coordinates(points, analysis), image),
         finding_type=finding,
-        finding_sites=[_site(source)],
-        algorithm_id=_algorithm(analysis),
+        finding_sites=[site(source, codes.PLEURA)],
+        algorithm_id=algorithm(analysis.model),
         measurements=measured,
     )
 
 
 # Places
-
-
-def middle_frame_number(source: SourceInstance, analysis: Analysis) -> int:
-    """Counted from 1: the frame for which the pleural line is given (`PleuraFinding.line`); in others it may have moved."""
-    return min(analysis.clip.num_frames // 2 + 1, source.num_frames)
 
 
 def _stretch(line: tuple[Point, ...], x0: float, x1: float) -> tuple[Point, ...]:
@@ -229,58 +212,17 @@ def _coordinates(points: tuple[Point, ...], analysis: Analysis) -> NDArray[np.fl
     return np.asarray(np.clip(xy, 0, (analysis.clip.width, analysis.clip.height)), np.float64)
 
 
-def _site(source: SourceInstance) -> "FindingSite":
-    from highdicom.sr import FindingSite
-
-    if source.laterality is None:
-        return FindingSite(codes.PLEURA)
-    if source.laterality is Laterality.LEFT:
-        return FindingSite(codes.LEFT_PLEURA, laterality=codes.LEFT)
-    return FindingSite(codes.RIGHT_PLEURA, laterality=codes.RIGHT)
-
-
-# Numbers, words, names
-
-
-def _number(name: Code, value: float | None, unit: Code = codes.NO_UNITS, derivation: Code | None = None) -> "Iterator[Measurement]":
-    """One measurement, or none where there is no number. Probabilities: four digits, as in the JSON."""
-    from highdicom.sr import Measurement
-
-    if value is not None:
-        yield Measurement(name, round(float(value), 4), unit, derivation=derivation)
+# Numbers
 
 
 def _slides(columns: tuple[Column, ...]) -> "Iterator[Measurement]":
     """Medians over columns, of lung past wall and of wall past wall (what is read where nothing slides)."""
     in_mm = [column.slide_mm for column in columns if column.slide_mm is not None]
-    yield from _number(codes.SLIDE, _median([column.slide_px for column in columns], 3), codes.PIXELS, codes.MEDIAN)
-    yield from _number(codes.SLIDE, _median(in_mm, 3), codes.MILLIMETRES, codes.MEDIAN)
-    yield from _number(codes.WALL_SLIDE, _median([column.wall_px for column in columns], 3), codes.PIXELS, codes.MEDIAN)
+    yield from number(codes.SLIDE, _median([column.slide_px for column in columns], 3), codes.PIXELS, codes.MEDIAN)
+    yield from number(codes.SLIDE, _median(in_mm, 3), codes.MILLIMETRES, codes.MEDIAN)
+    yield from number(codes.WALL_SLIDE, _median([column.wall_px for column in columns], 3), codes.PIXELS, codes.MEDIAN)
 
 
 def _median(values: list[float], digits: int) -> float | None:
     """Of the values as the JSON gives them, so that whoever has only the JSON finds the same."""
     return median(round(float(value), digits) for value in values) if values else None
-
-
-def _text(name: Code, words: str) -> "TextContentItem":
-    """ASCII, which every character set a source may state holds."""
-    from highdicom.sr import RelationshipTypeValues, TextContentItem
-
-    return TextContentItem(name, words.encode("ascii", "replace").decode("ascii"), RelationshipTypeValues.CONTAINS)
-
-
-def _tracking(source: SourceInstance, analysis: Analysis, name: str) -> "TrackingIdentifier":
-    from highdicom.sr import TrackingIdentifier
-
-    return TrackingIdentifier(uid=tracking_uid(source.sop_instance_uid, analysis.model.sha256, name), identifier=name)
-
-
-def _algorithm(analysis: Analysis) -> "AlgorithmIdentification":
-    from highdicom.sr import AlgorithmIdentification
-
-    model = analysis.model
-    parameters = [f"sha256={model.sha256}", f"device={model.device}"]
-    return AlgorithmIdentification(
-        model.name, model.version, parameters=parameters, family=codes.ARTIFICIAL_INTELLIGENCE, manufacturer=MANUFACTURER
-    )

@@ -328,7 +328,7 @@ def test_no_code_says_pneumothorax(tmp_path: Path, options: dict[str, Any]) -> N
 
 
 def every_code() -> list[Code]:
-    return [*(code for code in vars(codes).values() if isinstance(code, Code)), *codes.REASONS.values()]
+    return [*(code for code in vars(codes).values() if isinstance(code, Code)), *codes.REASONS.values(), *codes.SIGNS.values()]
 
 
 def test_every_code_fits_its_element_and_every_reason_has_one() -> None:
