@@ -12,16 +12,16 @@ from tempfile import TemporaryDirectory
 
 from service.bundle import GOLDEN_CLIP
 from service.errors import SeashoreError
-from service.jobs.ledger import Entry, Ledger
+from service.jobs.ledger import Entry
 from service.jobs.office import JobOffice
-from service.jobs.reading import READ
+from service.jobs.reading import READ, kept_analysis
 from service.pacs.audit import AuditTrail
 from service.pacs.desk.doctor_network import doctors_ae_title, own_node
 from service.pacs.desk.echo import Check
 from service.pacs.desk.specimen import PATIENT_ID, PATIENT_NAME, Specimen, write_specimen
 from service.pacs.incoming.intake import Intake
 from service.pacs.instance_work import SKIPPED
-from service.pacs.objects.uids import result_uid, series_uid
+from service.pacs.objects.uids import read_by, result_uid, series_uid
 from service.pacs.outgoing.delivery import Stage, letter_of
 from service.pacs.outgoing.outcome import Delivered, NodeFailed
 from service.pacs.outgoing.query import holds
@@ -44,10 +44,9 @@ class Trip:
     """One test under way."""
 
     site: Site
-    ledger: Ledger
+    office: JobOffice
     specimen: Specimen
     job: str
-    model_sha256: str
     started_s: float
     within_s: float
 
@@ -79,7 +78,7 @@ def _set_out(settings: Settings, site: Site, reader: Reader, office: JobOffice, 
     clip = reader.open(settings.model_store / entry.name / entry.version / GOLDEN_CLIP)
     specimen = write_specimen(clip, folder, datetime.now())
     job = Intake(office, reader, AuditTrail(settings.data_dir / "audit", settings.node), site).job_of(specimen.instance)
-    return Trip(site, office.ledger, specimen, job, reader.digest(entry), time.monotonic(), within_s)
+    return Trip(site, office, specimen, job, time.monotonic(), within_s)
 
 
 def _travel(trip: Trip) -> Iterator[Check]:
@@ -123,7 +122,7 @@ def _await_reading(trip: Trip) -> Check:
 def _await_end(trip: Trip, id: str) -> Entry | None:
     """None when the time is over."""
     while not trip.is_over:
-        entry = trip.ledger.find(id)
+        entry = trip.office.ledger.find(id)
         if entry is not None and entry.ended_at is not None:
             return entry
         time.sleep(POLL_S)
@@ -133,8 +132,8 @@ def _await_end(trip: Trip, id: str) -> Entry | None:
 def _await_delivery(trip: Trip, destination: Destination) -> Check:
     name, id = f"results at '{destination.name}'", f"{trip.job}-{destination.name}-1"
     has_ended = _await_end(trip, id) is not None
-    entry = trip.ledger.find(id)
-    letter = None if entry is None else letter_of(entry, trip.ledger)
+    entry = trip.office.ledger.find(id)
+    letter = None if entry is None else letter_of(entry, trip.office.ledger)
     because = "" if letter is None else letter.detail
     if not has_ended:
         return Check(
@@ -170,8 +169,10 @@ def _await_results(trip: Trip, destination: Destination) -> list[ResultKind]:
 
 
 def _is_there(trip: Trip, destination: Destination, kind: ResultKind) -> bool:
-    source, sha256 = trip.specimen.instance, trip.model_sha256
-    series, instance = series_uid(source, sha256, kind), result_uid(source, sha256, kind)
+    source, analysis = trip.specimen.instance, kept_analysis(trip.office.folder(trip.job))
+    if analysis is None:
+        return False
+    series, instance = series_uid(source, read_by(analysis), kind), result_uid(source, read_by(analysis), kind)
     ae_title = trip.site.receive.ae_title
     return holds(destination, trip.specimen.study, series, instance, ae_title=ae_title, timeout_s=QUERY_TIMEOUT_S)
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydicom.dataset import Dataset
 
-from service.findings import ModelRef
+from service.findings import Analysis
 from service.pacs.objects import codes
 from service.pacs.objects.heading import put_heading, source_item
 from service.pacs.objects.source import SourceInstance
@@ -13,10 +13,10 @@ from service.pacs.site import ResultKind
 TITLE = "Seashore lung sliding report: not for diagnosis"
 
 
-def encapsulated_pdf(source: SourceInstance, model: ModelRef, pdf: bytes, written_at: datetime) -> Dataset:
+def encapsulated_pdf(source: SourceInstance, analysis: Analysis, pdf: bytes, written_at: datetime) -> Dataset:
     """PS3.3 A.45.1."""
     document = Dataset()
-    put_heading(document, source, model, ResultKind.PDF, written_at)
+    put_heading(document, source, analysis, ResultKind.PDF, written_at)
     document.ConversionType = "WSD"
     document.AcquisitionDateTime = _acquired_at(source)
     if source.laterality is not None:

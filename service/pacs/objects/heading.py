@@ -17,11 +17,11 @@ from pydicom.uid import (
 )
 
 from service import __version__
-from service.findings import ModelRef
+from service.findings import Analysis, ModelRef
 from service.pacs.objects import codes
 from service.pacs.objects.codes import code_item
 from service.pacs.objects.source import SourceInstance
-from service.pacs.objects.uids import IMPLEMENTATION_CLASS_UID, device_uid, result_uid, series_uid
+from service.pacs.objects.uids import IMPLEMENTATION_CLASS_UID, device_uid, read_by, result_uid, series_uid
 from service.pacs.site import ResultKind
 
 MANUFACTURER = "Seashore"
@@ -38,18 +38,18 @@ _SERIES_NUMBERS = {ResultKind.SR: 9901, ResultKind.SC: 9902, ResultKind.PDF: 990
 _SERIES_WORDS = {ResultKind.SR: "measurements", ResultKind.SC: "annotated clip", ResultKind.PDF: "report"}
 
 
-def put_heading(result: Dataset, source: SourceInstance, model: ModelRef, kind: ResultKind, written_at: datetime) -> None:
+def put_heading(result: Dataset, source: SourceInstance, analysis: Analysis, kind: ResultKind, written_at: datetime) -> None:
     """`written_at` knows its time zone; the object gives it in the source's own, where the source states one."""
     if source.character_set is not None:
         result.SpecificCharacterSet = source.character_set
     result.update(source.patient_and_study)
     result.StudyInstanceUID = source.study_instance_uid
     result.SOPClassUID = SOP_CLASSES[kind]
-    result.SOPInstanceUID = result_uid(source.sop_instance_uid, model.sha256, kind)
+    result.SOPInstanceUID = result_uid(source.sop_instance_uid, read_by(analysis), kind)
     result.InstanceNumber = 1
-    _put_series(result, source, model, kind)
+    _put_series(result, source, analysis, kind)
     _put_times(result, source, written_at)
-    _put_equipment(result, source, model, written_at)
+    _put_equipment(result, source, analysis.model, written_at)
     result.file_meta = _file_meta(result, kind)
 
 
@@ -75,8 +75,8 @@ def source_item(source: SourceInstance) -> Dataset:
     return item
 
 
-def _put_series(result: Dataset, source: SourceInstance, model: ModelRef, kind: ResultKind) -> None:
-    result.SeriesInstanceUID = series_uid(source.sop_instance_uid, model.sha256, kind)
+def _put_series(result: Dataset, source: SourceInstance, analysis: Analysis, kind: ResultKind) -> None:
+    result.SeriesInstanceUID = series_uid(source.sop_instance_uid, read_by(analysis), kind)
     result.SeriesNumber = _SERIES_NUMBERS[kind]
     result.SeriesDescription = series_description(source, kind)
     result.Modality = _MODALITIES[kind]

@@ -39,7 +39,7 @@ def write_results(
         elif kind is ResultKind.SR:
             save(structured_report(source, analysis, when), part)
         else:
-            save(encapsulated_pdf(source, analysis.model, report_pdf(), when), part)
+            save(encapsulated_pdf(source, analysis, report_pdf(), when), part)
 
     paths = {kind: folder / f"{kind.value}.dcm" for kind in ResultKind if kind in kinds}
     for kind, path in paths.items():

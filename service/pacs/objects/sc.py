@@ -54,7 +54,7 @@ def write_annotated_clip(
 
 def _described(source: SourceInstance, drawn: Rendition, analysis: Analysis, written_at: datetime, *, is_masked: bool) -> Dataset:
     capture = Dataset()
-    put_heading(capture, source, analysis.model, ResultKind.SC, written_at)
+    put_heading(capture, source, analysis, ResultKind.SC, written_at)
     capture.update(source.picture)
     if source.laterality is not None:
         capture.ImageLaterality = source.laterality.value

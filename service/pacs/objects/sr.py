@@ -64,7 +64,7 @@ def structured_report(source: SourceInstance, analysis: Analysis, written_at: da
     )
     report.CodingSchemeIdentificationSequence = [codes.scheme_item()]
     _name_class(report, source.sop_class_uid)
-    put_heading(report, source, analysis.model, ResultKind.SR, written_at)
+    put_heading(report, source, analysis, ResultKind.SR, written_at)
     return report
 
 

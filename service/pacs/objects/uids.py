@@ -5,6 +5,7 @@ The form is 2.25.<UUID as a decimal number> (PS3.5 B.2), the UUIDs by name (RFC 
 
 from uuid import UUID, uuid5
 
+from service.findings import Analysis
 from service.pacs.site import ResultKind
 
 _NAMES = UUID("5ea50012-5c1e-4e0a-9d0b-7b3f0a6c41d2")
@@ -19,14 +20,19 @@ IMPLEMENTATION_CLASS_UID = _uid("implementation")
 CODING_SCHEME_UID = _uid("coding scheme")
 
 
-def result_uid(source_sop_instance_uid: str, model_sha256: str, kind: ResultKind) -> str:
-    """SOP Instance UID of one result: the same for the same clip, model and kind; another model's result is another object."""
-    return _uid("instance", kind.value, model_sha256, source_sop_instance_uid)
+def read_by(analysis: Analysis) -> str:
+    """All models that had a say in an answer: the sha256 of sliding's, and of those of the signs that were told beside it."""
+    return "/".join([analysis.model.sha256, *(f"{found.sign}={found.model.sha256}" for found in analysis.signs)])
 
 
-def series_uid(source_sop_instance_uid: str, model_sha256: str, kind: ResultKind) -> str:
+def result_uid(source_sop_instance_uid: str, models: str, kind: ResultKind) -> str:
+    """SOP Instance UID of one result: the same for the same clip, models (`read_by`) and kind; another model's result is another object."""
+    return _uid("instance", kind.value, models, source_sop_instance_uid)
+
+
+def series_uid(source_sop_instance_uid: str, models: str, kind: ResultKind) -> str:
     """Series Instance UID of one result. Each has a series of its own."""
-    return _uid("series", kind.value, model_sha256, source_sop_instance_uid)
+    return _uid("series", kind.value, models, source_sop_instance_uid)
 
 
 def tracking_uid(source_sop_instance_uid: str, model_sha256: str, name: str) -> str:

@@ -21,7 +21,7 @@ PDF = b"%PDF-1.4\n%%EOF\n"
 def written(folder: Path, source: SourceInstance) -> Path:
     analysis, _ = example_analysis(160, 120, num_windows=1, with_saliency=False)
     path = folder / "pdf.dcm"
-    save(encapsulated_pdf(source, analysis.model, PDF, datetime(2026, 3, 4, 12, 30, tzinfo=UTC)), path)
+    save(encapsulated_pdf(source, analysis, PDF, datetime(2026, 3, 4, 12, 30, tzinfo=UTC)), path)
     return path
 
 

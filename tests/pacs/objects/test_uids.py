@@ -1,6 +1,7 @@
 """UIDs made from what they name."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -9,11 +10,13 @@ from service.pacs.objects.uids import (
     IMPLEMENTATION_CLASS_UID,
     device_uid,
     missing_uid,
+    read_by,
     result_uid,
     series_uid,
     tracking_uid,
 )
 from service.pacs.site import ResultKind
+from tests.fakes.analysis import example_analysis, example_signs
 
 A, B = "a" * 64, "b" * 64
 
@@ -29,6 +32,15 @@ def test_another_clip_model_or_kind_gives_another_object() -> None:
     uids = [result_uid(clip, model, kind) for clip in ("1.2.3.4", "1.2.3.5") for model in (A, B) for kind in (ResultKind.SR, ResultKind.SC)]
 
     assert len(set(uids)) == 8
+
+
+def test_signs_that_were_told_make_another_object_and_none_the_same() -> None:
+    analysis, _ = example_analysis(160, 120, num_windows=1, with_saliency=False)
+    signs = example_signs()
+    newer = replace(signs[1], model=replace(signs[1].model, sha256="f" * 64))
+
+    assert read_by(analysis) == analysis.model.sha256
+    assert len({read_by(replace(analysis, signs=told)) for told in ((), signs[:1], signs, (signs[0], newer, *signs[2:]))}) == 4
 
 
 def test_no_two_kinds_of_uid_are_ever_the_same() -> None:
