@@ -1,7 +1,7 @@
 """The model card: what a bundle was made from and how, what it is worth, what it must not be used for."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.cine.pooling import Calibration
@@ -30,7 +30,7 @@ COLLECTION = [
     "",
     f"{COLLECTION_NAME} is a public collection on GitHub (Born et al. 2021, doi:10.3390/app11020672). The clips taken from it, all of",
     "them CC BY, are listed with their origin and checksums in `training/experiments/clips.csv`; docs/data.md names the",
-    "authors. They were cut into strips, and slides were added to some.",
+    "authors.",
 ]
 
 
@@ -80,7 +80,8 @@ def write_card(
             LIMITS,
             "",
             "## Data and attribution",
-            *_attribution(trained_on),
+            *attribution(trained_on),
+            *(["They were cut into strips, and slides were added to some."] if trained_on else []),
             "",
             "Phantoms are made by `training/phantom`; the golden clip is one.",
             "",
@@ -149,7 +150,8 @@ def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.1f}"
 
 
-def _attribution(clips: list[LabelledClip]) -> list[str]:
+def attribution(clips: Sequence[LabelledClip]) -> list[str]:
+    """Of the clips that were learnt from, as their licences ask."""
     if not clips:
         return ["No real clips."]
     counted = Counter((clip.source, clip.licence) for clip in clips)

@@ -1,5 +1,6 @@
 """`seashore train sign-bundle`: from what `seashore train signs` left to a bundle that the service offers."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,8 @@ from service.manifest import read_manifest
 from training.terminal import err, said
 
 EPILOG = (
-    "Example: seashore train signs blines-small --manifest clips.csv --clips clips --work runs/folds, then the same with --folds 1 --work "
-    "runs/whole, then seashore train sign-bundle blines-small --judged runs/folds --fitted runs/whole --manifest clips.csv --version 1.0.0"
+    "Example: seashore train sign-bundle blines-small --judged runs/folds --fitted runs/whole --manifest clips.csv --clips clips "
+    "--version 1.0.0"
 )
 
 
@@ -38,12 +39,14 @@ def sign_bundle(
         network = load_sign(fitted / preset / "fold-0" / BEST)
         answers = SignAnswers.read(judged / preset / ANSWERS)
         learnt_from = [clip for clip in read_manifest(manifest, clips) if clip.split == "train"]
+        probes = probe or ["convex"]
         run = f"seashore train signs {preset} --manifest {manifest} --clips CLIPS"
-        commands = [f"{run} --work {judged}", f"{run} --folds 1 --work {fitted}", _own_command(preset, judged, fitted, manifest)]
-        made = Made(preset, version, clips_words, Domain(tuple(probe or ("convex",)), least_fps), commands, learnt_from)
+        bundled = [f"seashore train sign-bundle {preset} --judged {judged} --fitted {fitted} --manifest {manifest} --clips CLIPS"]
+        bundled += [
+            f"--version {version} --least-fps {least_fps:g} --clips-words {shlex.quote(clips_words)}",
+            *(f"--probe {one}" for one in probes),
+        ]
+        commands = [f"{run} --work {judged}", f"{run} --folds 1 --work {fitted}", " ".join(bundled)]
+        made = Made(preset, version, clips_words, Domain(tuple(probes), least_fps), commands, learnt_from)
         bundle = write_bundle_of(store, network, answers, made)
         err.print(f"Written: {bundle.directory}, which tells {', '.join(bundle.signs)}", markup=False)
-
-
-def _own_command(preset: str, judged: Path, fitted: Path, manifest: Path) -> str:
-    return f"seashore train sign-bundle {preset} --judged {judged} --fitted {fitted} --manifest {manifest} --clips CLIPS"

@@ -1,7 +1,6 @@
 """A fitted network and what its folds were worth -> a bundle of signs, with its golden clip and card."""
 
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from service.manifest import LabelledClip
 from service.sign_bundle import Domain, SignBundle, Told, write_sign_bundle
 from service.sign_loading import golden_of
-from training.card import COLLECTION, COLLECTION_NAME
+from training.card import attribution
 from training.golden import write_golden_clip
 from training.signs.answers import SignAnswers
 from training.signs.fit import FittedSign
@@ -111,10 +110,7 @@ def card_of(fitted: FittedSign, found: Mapping[str, tuple[Told, Worth]], made: M
             CAVEATS,
             "",
             "## Data and attribution",
-            "Real clips:",
-            "",
-            *_attributed(made.learnt_from),
-            *COLLECTION,
+            *attribution(made.learnt_from),
             "",
             "Phantoms are made by `training/phantom`; the golden clip is one.",
             "",
@@ -136,8 +132,3 @@ def _offered(told: Told, worth: Worth) -> str:
     words = [f'"present" above {told.present_above:.2f}'] if worth.may_say_present else []
     words += [f'"absent" below {told.absent_below:.2f}'] if worth.may_say_absent else []
     return ", ".join(words) or "its probability alone"
-
-
-def _attributed(clips: Sequence[LabelledClip]) -> list[str]:
-    counted = Counter(clip.licence for clip in clips)
-    return [f"* {number} clips from {COLLECTION_NAME} under {licence}" for licence, number in sorted(counted.items())]
