@@ -195,10 +195,6 @@ class ClipReader(OverShelf[LoadedModel]):
     def signs(self) -> tuple[SignEntry, ...]:
         return self._signs.entries()
 
-    def load(self, entry: ModelEntry) -> None:
-        super().load(entry)
-        self._signs.offered()
-
     def reload(self) -> ModelEntry:
         entry = super().reload()
         self._signs.look()

@@ -66,7 +66,9 @@ class PooledReader(ClipReader):
         self._words = limit_words(settings)
 
     def load(self, entry: ModelEntry) -> None:
+        """The models of signs as well: whoever asks for them first must not wait for them."""
         super().load(entry)
+        self._signs.offered()
         self.pool.warm_up(self._num_warm)
 
     def standing(self) -> ReaderStanding:
