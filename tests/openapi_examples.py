@@ -33,6 +33,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "predict": {"method": "POST", "path": PREDICT, "clip": "lung.mp4"},
     "predict_without_saliency": {"method": "POST", "path": f"{PREDICT}?saliency=none&rows=all&mm_per_px=0.25", "clip": "lung.mp4"},
     "predict_not_assessable": {"method": "POST", "path": PREDICT, "clip": "still.mp4"},
+    "predict_signs": {"method": "POST", "path": f"{PREDICT}?saliency=none&signs=all", "clip": "lung.mp4"},
     "models": {"method": "GET", "path": "/v1/models"},
     "readyz": {"method": "GET", "path": "/readyz"},
     "bad_option": {"method": "POST", "path": f"{PREDICT}?saliency=pretty", "clip": "lung.mp4"},

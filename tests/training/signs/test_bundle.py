@@ -72,7 +72,7 @@ def test_one_of_several_is_told_by_its_own_log_odds() -> None:
     torch.testing.assert_close(torch.sigmoid(row[:, :4]), chance)
 
 
-@pytest.mark.parametrize("name", ["blines-small", "signs-small"])
+@pytest.mark.parametrize("name", ["signs-small", pytest.param("blines-small", marks=pytest.mark.slow)])
 def test_the_bundle_answers_in_the_service_as_when_it_was_made(name: str, tmp_path: Path) -> None:
     one = fitted(name)
 
@@ -83,6 +83,7 @@ def test_the_bundle_answers_in_the_service_as_when_it_was_made(name: str, tmp_pa
     assert load_sign(bundle.directory, "cpu").bundle == bundle
 
 
+@pytest.mark.slow
 def test_a_sign_that_may_be_told_by_a_coin_is_in_the_card_and_not_in_the_bundle(tmp_path: Path) -> None:
     one = fitted("signs-small")
 
