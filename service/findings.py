@@ -193,6 +193,8 @@ class SignReasonCode(StrEnum):
     NOT_ULTRASOUND = "not_ultrasound"
     OUTSIDE_DOMAIN = "outside_domain"
     """Nobody has measured its model on clips like this one."""
+    MODEL_FAILED = "model_failed"
+    """Its model could not be run; sliding is answered all the same."""
 
 
 @dataclass(frozen=True, slots=True)

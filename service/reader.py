@@ -222,7 +222,7 @@ class ClipReader(OverShelf[LoadedModel]):
         analysis, arrays = self.read_asked(
             clip, entry, options, signs, on_progress, decode_ms=decode_ms, lane=lane, keeps_arrays=keeps_arrays
         )
-        return replace(analysis, warnings=(*analysis.warnings, *untold(options.signs, signs))), arrays
+        return replace(analysis, warnings=(*analysis.warnings, *untold(options.signs, analysis.signs))), arrays
 
     def read_asked(
         self,

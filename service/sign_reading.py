@@ -1,5 +1,6 @@
 """What the models of signs are shown of a clip, as its frames go by, and what comes of it."""
 
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -14,9 +15,12 @@ from service.cine.frame_runs import FrameRun, FrameRunner
 from service.cine.sector import Sector
 from service.engine.base import Task
 from service.engine.turn import Answer, Device, Turn
+from service.errors import EngineFailed
 from service.findings import SIGNS, ModelRef, Reason, ReasonCode, SignFinding, SignFrame, SignMoment, SignReason, SignReasonCode, Verdict
 from service.reading import DeviceWait, Wanted
 from service.sign_bundle import Floats, SignBundle, Told
+
+log = logging.getLogger(__name__)
 
 RUNS_TOGETHER = 8
 """Asked about at once."""
@@ -148,12 +152,16 @@ class SignReadings:
                 return
 
     def hear(self, frame: NDArray[np.uint8]) -> None:
-        """As `SignReading.hear`."""
-        for reading in self._readings():
-            reading.hear(frame)
+        """As `SignReading.hear`; a model that fails is not asked again."""
+        for number, read in enumerate(self._read):
+            if isinstance(read, SignReading):
+                try:
+                    read.hear(frame)
+                except EngineFailed as error:
+                    self._read[number] = _failed(self._asked[number], error)
 
     def findings(self) -> tuple[SignFinding, ...]:
-        """In the order of SIGNS. Once all frames have been heard: waits for the device. Raises: EngineFailed."""
+        """In the order of SIGNS. Once all frames have been heard: waits for the device."""
         found = [finding for asked, read in zip(self._asked, self._read, strict=True) for finding in _told(asked, read)]
         return tuple(sorted(found, key=lambda finding: SIGNS.index(finding.sign)))
 
@@ -167,8 +175,17 @@ def _begun(asked: AskedSign, info: ClipInfo, sector: Sector | None, turn: Turn, 
     return _why_not(asked.model.bundle, info, sector) or SignReading(asked, info, sector, turn, wanted)
 
 
-def _told(asked: AskedSign, read: SignReading | SignReason) -> Iterator[SignFinding]:
-    return asked.unread(read) if isinstance(read, SignReason) else read.findings()
+def _told(asked: AskedSign, read: SignReading | SignReason) -> Sequence[SignFinding]:
+    try:
+        return tuple(asked.unread(read) if isinstance(read, SignReason) else read.findings())
+    except EngineFailed as error:
+        return tuple(asked.unread(_failed(asked, error)))
+
+
+def _failed(asked: AskedSign, error: EngineFailed) -> SignReason:
+    """Whatever befalls a model of signs, sliding is read."""
+    log.error("signs: %s could not be run: %s %s", asked.model.bundle, error, error.log_detail)
+    return SignReason(SignReasonCode.MODEL_FAILED, "Its model could not be run. Sliding was read all the same.")
 
 
 def _why_not(bundle: SignBundle, info: ClipInfo, sector: Sector) -> SignReason | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import BadBundle, BadOption, OperatorError
-from service.findings import SIGNS
+from service.findings import SIGNS, SignFinding
 from service.pipeline import ALL_SIGNS
 from service.shelf import ModelEntry, ModelShelf
 from service.sign_bundle import FOLDER, newest_sign_bundles, stated_sign_bundle
@@ -49,13 +49,14 @@ class SignShelf:
         """Offer what the store holds now, loaded. What cannot be loaded is logged, and told to whoever asks for it."""
         newest = [(folder.parent.name, folder.name) for folder in newest_sign_bundles(self._store)]
         entries = tuple(entry for entry in self._shelf.entries() if (entry.name, entry.version) in newest)
-        self._shelf.forget_others(entries)
+        self._shelf.forget_others((*entries, *(self._entries or ())))  # those that failed, too: they are tried anew
         for entry in entries:
             try:
                 self._shelf.get(entry)
             except OperatorError as error:
                 log.error("signs: %s cannot be read with: %s: %s %s", entry, error.code, error, error.log_detail)
         self._entries = entries
+        self._shelf.forget_others(entries)
 
     def entries(self) -> tuple[SignEntry, ...]:
         """Those that it offers, by name."""
@@ -84,9 +85,9 @@ class SignShelf:
         return tuple(AskedSign(sign, names) for sign, names in chosen if names)
 
 
-def untold(signs: tuple[str, ...], asked: Sequence[AskedSign]) -> tuple[str, ...]:
+def untold(signs: tuple[str, ...], found: Sequence[SignFinding]) -> tuple[str, ...]:
     """Warnings: which signs were wanted and had no model."""
-    told = {name for one in asked for name in one.signs}
+    told = {one.sign for one in found}
     if signs == ALL_SIGNS:
         return () if told else ("Signs beside sliding were asked for, but no model for any could be loaded.",)
     missing = [name for name in signs if name not in told]

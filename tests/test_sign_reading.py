@@ -1,5 +1,6 @@
 """Signs are read beside sliding, in the same walk through the clip; and a clip in which no sliding can be read may still show them."""
 
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from service.cine.frame_runs import frame_runs
 from service.cine.overview import look_over
 from service.cine.sector import find_sector
-from service.errors import BadBundle
+from service.engine.base import Grey, Task
+from service.engine.turn import Answer, Lane
+from service.errors import BadBundle, EngineFailed
 from service.findings import SIGNS, Analysis, ReasonCode, SignFinding, SignReasonCode, Verdict
 from service.pipeline import Options, analyse
 from service.reading import Saliency
@@ -184,3 +187,34 @@ def test_every_limit_of_a_sign_is_its_own() -> None:
 
     assert isinstance(sure, Told)
     assert (sure.verdict(0.9), unsure.verdict(0.9)) == (Verdict.PRESENT, Verdict.INDETERMINATE)
+
+
+class Failing:
+    """A device whose graph cannot be run."""
+
+    device = "cpu (fake)"
+
+    def turn(self, lane: Lane = Lane.INTERACTIVE) -> "Failing":
+        return self
+
+    def __enter__(self) -> "Failing":
+        return self
+
+    def __exit__(self, *what: object) -> None:
+        pass
+
+    def ask(self, task: Task, patches: Grey) -> "Future[Answer]":
+        raise EngineFailed("It was lost.", log_detail="CUDA error 700")
+
+
+def test_a_model_that_fails_is_told_and_everything_else_is_answered(
+    by_second: SignBundle, by_frame: SignBundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = AskedSign(LoadedSign(by_frame, Failing()), by_frame.signs)
+    analysis = read(small_phantom("present", 2.5).frames, broken, asked(by_second))
+
+    a_lines, b_lines, effusion = analysis.signs
+    assert [found.reason.code for found in (a_lines, effusion) if found.reason] == [SignReasonCode.MODEL_FAILED] * 2
+    assert b_lines.probability is not None
+    assert analysis.lung_sliding.probability is not None
+    assert caplog.text.count("signs: frames:1.0.0 could not be run: It was lost. CUDA error 700") == 1

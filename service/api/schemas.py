@@ -137,7 +137,7 @@ class WindowSchema(_Schema):
 
 
 class SignReasonSchema(_Schema):
-    code: Literal["too_short", "too_dark", "not_ultrasound", "outside_domain"]
+    code: Literal["too_short", "too_dark", "not_ultrasound", "outside_domain", "model_failed"]
     detail: str
 
 

@@ -24,7 +24,7 @@ from service.cine.handed import HandedFile
 from service.disk import is_full
 from service.engine.base import Grey, Task
 from service.engine.turn import Answer, Lane, nothing_asked
-from service.errors import EngineFailed, SeashoreError
+from service.errors import BadBundle, EngineFailed, SeashoreError
 from service.model import LoadedModel
 from service.reader import JOB_PIXELS_A_SECOND, ClipReader
 from service.readers.wire import Wire
@@ -56,7 +56,6 @@ from service.readers.words import (
 from service.record import analysis_to_json
 from service.sandbox.cage import Cage, enter_cage
 from service.settings import Settings
-from service.shelf import ModelEntry
 from service.sign_bundle import read_sign_bundle
 from service.sign_reading import AskedSign, LoadedSign
 from service.telemetry import describe_bug
@@ -80,7 +79,11 @@ class Questions:
 
     def settle(self, answered: Answered) -> None:
         """Called from the thread that hears the answer."""
-        self._asked.pop(answered.number).set_result(answered.answer)
+        asked = self._asked.pop(answered.number)
+        if answered.answer is None:
+            asked.set_exception(EngineFailed("The service could not run the model."))
+        else:
+            asked.set_result(answered.answer)
 
     def forget(self) -> None:
         self._asked.clear()
@@ -197,8 +200,8 @@ class Desk:
     def _read(self, order: Read, handed: HandedFile) -> None:
         self._device.device = order.device
         if self._reader.model(order.entry).bundle.fingerprint != order.fingerprint:
-            raise _replaced(order.entry)
-        signs = tuple(map(self._asked, order.signs))
+            raise EngineFailed(f"The model {order.entry} has been replaced in the store. Reload the service.")
+        signs = tuple(filter(None, map(self._asked, order.signs)))
         start_s = time.perf_counter()
         clip = self._open(order.clip, handed)
         decode_ms = (time.perf_counter() - start_s) * 1000
@@ -207,10 +210,14 @@ class Desk:
         )
         say(self._wire, DONE, analysis_to_json(analysis), {} if arrays is None else arrays.by_name())
 
-    def _asked(self, ordered: ReadSign) -> AskedSign:
-        bundle = self._reader.sign(ordered.entry).bundle
+    def _asked(self, ordered: ReadSign) -> AskedSign | None:
+        """None where the store holds another bundle by now: the answer says that the sign could not be told."""
+        try:
+            bundle = self._reader.sign(ordered.entry).bundle
+        except BadBundle:
+            return None
         if bundle.fingerprint != ordered.fingerprint:
-            raise _replaced(ordered.entry)
+            return None
         return AskedSign(LoadedSign(bundle, ServiceDevice(self._questions, bundle.name, ordered.device)), ordered.signs)
 
     def _tell(self, share: float, stage: str) -> None:
@@ -230,10 +237,6 @@ class Desk:
     def _load_sign(self, folder: Path) -> LoadedSign:
         bundle = read_sign_bundle(folder)
         return LoadedSign(bundle, ServiceDevice(self._questions, bundle.name))
-
-
-def _replaced(entry: ModelEntry) -> EngineFailed:
-    return EngineFailed(f"The model {entry} has been replaced in the store. Reload the service.")
 
 
 def limit_met(bug: Exception) -> str | None:

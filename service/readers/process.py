@@ -65,7 +65,8 @@ ENDED_BY = {-signal.SIGXCPU: TIME, -signal.SIGSYS: CALL}
 DIES_WITHIN_S = 1.0
 """Once it has hung up."""
 
-Ask = Callable[[Task, Grey], "Future[Answer]"]
+Ask = Callable[[Task, Grey], "Future[Answer]"] | Callable[[Task, Grey], "Future[Answer | None]"]
+"""None where the answer can be done without."""
 Asks = Mapping[str, Ask]
 """By model: SLIDING, or the name of one of signs."""
 

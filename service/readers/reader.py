@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
@@ -15,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.cine.clip import Clip
+from service.engine.base import Grey, Task
 from service.engine.healing import Care
 from service.engine.precision import Precision
-from service.engine.turn import Lane
+from service.engine.turn import Answer, Lane, Turn
 from service.errors import EngineFailed, UnreadableClip
 from service.evidence.identity import Identity
 from service.evidence.rendition import Marks, Rendition
@@ -28,7 +30,7 @@ from service.model import LoadedModel
 from service.pipeline import Options, Progress, hear_nothing
 from service.reader import ClipReader
 from service.readers.pool import ReaderPool
-from service.readers.process import Asks, LimitReached, NeverBegan, ReaderLost, ReaderProcess
+from service.readers.process import Ask, Asks, LimitReached, NeverBegan, ReaderLost, ReaderProcess
 from service.readers.words import CALL, MEMORY, OUTPUT, SLIDING, TIME, Annotate, File, Mmode, Order, Read, ReadSign, Render, Report, Word
 from service.record import analysis_from_json
 from service.remote.calls import RemoteBug
@@ -59,7 +61,9 @@ class PooledReader(ClipReader):
         """As `ClipReader`."""
         care = Care(settings.engine_stuck_s, settings.engine_tries, end_process)
         healing = partial(load_healing_model, device=settings.device, precision=Precision(settings.precision), care=care)
-        super().__init__(settings, load or healing, partial(load_healing_sign, device=settings.device, care=care))
+        super().__init__(
+            settings, load or healing, partial(load_healing_sign, device=settings.device, care=replace(care, give_up=leave_be))
+        )
         self._num_warm = settings.max_concurrent
         self._num_processes = settings.max_concurrent + settings.max_background
         self.pool = ReaderPool(settings.of_readers(), self._num_processes, must_be_caged=settings.cage == "require")
@@ -110,14 +114,14 @@ class PooledReader(ClipReader):
 
         def read(process: ReaderProcess) -> tuple[Analysis, Arrays | None]:
             with ExitStack() as turns:
-                asks = {SLIDING: turns.enter_context(model.engine.turn(lane)).ask}
+                asks: dict[str, Ask] = {SLIDING: turns.enter_context(model.engine.turn(lane)).ask}
                 for sign in signs:
-                    asks[sign.model.bundle.name] = turns.enter_context(sign.model.engine.turn(lane)).ask
+                    asks[sign.model.bundle.name] = partial(_asked_in_vain_perhaps, turns.enter_context(sign.model.engine.turn(lane)))
                 return _findings(process.run(order, [file.fileno()], asks, on_progress or hear_nothing))
 
         with _path(clip).open("rb") as file:
             analysis, arrays = self._in_a_process(read, on_progress or hear_nothing)
-        return replace(analysis, warnings=(*analysis.warnings, *untold(options.signs, signs))), arrays
+        return replace(analysis, warnings=(*analysis.warnings, *untold(options.signs, analysis.signs))), arrays
 
     def annotate(self, clip: Clip, analysis: Analysis, out: Path | BinaryIO) -> None:
         self._draw(Annotate(_file(clip), analysis), clip, out, None, _nothing)
@@ -194,6 +198,10 @@ def end_process() -> None:
     os._exit(EXIT_ENGINE_LOST)
 
 
+def leave_be() -> None:
+    """A model of signs that cannot be opened again is told as failed, and sliding is read; a newer bundle or a restart mends it."""
+
+
 def limit_words(settings: Settings) -> dict[str, str]:
     """What is said of a clip whose reader ran into a limit of its cage."""
     smaller = "Please cut it, or export it again at a smaller size."
@@ -256,6 +264,20 @@ def _strip(done: Word) -> NDArray[np.uint8]:
 
 def _nothing(done: Word) -> None:
     """What was drawn lies in its file."""
+
+
+def _asked_in_vain_perhaps(turn: Turn, task: Task, patches: Grey) -> "Future[Answer | None]":
+    """A model of signs that fails must not keep sliding from being read."""
+    told: Future[Answer | None] = Future()
+
+    def hand_on(asked: "Future[Answer]") -> None:
+        told.set_result(None if asked.cancelled() or asked.exception() is not None else asked.result())
+
+    try:
+        turn.ask(task, patches).add_done_callback(hand_on)
+    except EngineFailed:
+        told.set_result(None)
+    return told
 
 
 def _ordered(asked: AskedSign) -> ReadSign:

@@ -106,7 +106,8 @@ class Answered:
     """What the device says of the patches that were asked about."""
 
     number: int
-    answer: Answer
+    answer: Answer | None
+    """None of a model of signs that could not be run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,21 @@
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
+from service.engine.base import Grey, Task
+from service.engine.turn import Answer, Lane
 from service.errors import EngineFailed
-from service.findings import Analysis
+from service.findings import Analysis, SignReasonCode, Verdict
 from service.pipeline import ALL_SIGNS, Options
 from service.reader import ClipReader, Reader
 from service.readers.reader import PooledReader
 from service.reading import Saliency
 from service.settings import Settings
+from service.sign_reading import AskedSign, LoadedSign
 from tests.fakes.service import shipped_bundle
 from tests.fakes.signs import FRAME, write_bright
 from tests.readers.reading import processes
@@ -59,7 +63,7 @@ def test_a_sign_without_a_model_is_a_warning_and_sliding_is_read(reader: PooledR
     assert analysis.lung_sliding.probability is not None
 
 
-def test_a_model_that_was_changed_in_the_store_is_refused(settings: Settings, clip: Path, tmp_path: Path) -> None:
+def test_a_model_that_was_changed_in_the_store_is_not_asked_and_sliding_is_read(settings: Settings, clip: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     shutil.copytree(settings.model_store, store)
     with processes(settings.model_copy(update={"model_store": store})) as reader:
@@ -69,6 +73,46 @@ def test_a_model_that_was_changed_in_the_store_is_refused(settings: Settings, cl
         fields["tells"][0]["present_above"] = 0.9
         manifest.write_text(json.dumps(fields))
 
-        with pytest.raises(EngineFailed, match=r"^The model second:1\.0\.0 has been replaced in the store\. Reload the service\.$"):
-            read(reader, clip, ("b_lines",))
-        assert read(reader, clip, ()).signs == ()
+        analysis = read(reader, clip, ("b_lines", "effusion"))
+
+    assert [found.sign for found in analysis.signs] == ["effusion"]
+    assert "No model that tells b_lines could be loaded." in analysis.warnings
+    assert analysis.lung_sliding.probability is not None
+
+
+@pytest.mark.parametrize("is_ill_before", [False, True], ids=["breaks under the clip", "is ill already"])
+def test_a_model_of_signs_that_fails_is_told_and_sliding_is_read(
+    settings: Settings, clip: Path, monkeypatch: pytest.MonkeyPatch, *, is_ill_before: bool
+) -> None:
+    class Broken:
+        device = "cpu (broken)"
+
+        def turn(self, lane: Lane = Lane.INTERACTIVE) -> "Broken":
+            return self
+
+        def __enter__(self) -> "Broken":
+            return self
+
+        def __exit__(self, *what: object) -> None:
+            pass
+
+        def ask(self, task: Task, patches: Grey) -> "Future[Answer]":
+            if is_ill_before:
+                raise EngineFailed("It is being started again.")
+            asked: Future[Answer] = Future()
+            asked.set_exception(EngineFailed("It was lost."))
+            return asked
+
+    with processes(settings) as reader:
+        reader.load(reader.find(None))
+        sound = reader._signs.asked(("effusion",))
+        broken = [AskedSign(LoadedSign(one.model.bundle, Broken()), one.signs) for one in reader._signs.asked(("b_lines",))]
+        monkeypatch.setattr(reader._signs, "asked", lambda signs: (*broken, *sound))
+
+        analysis = read(reader, clip, ("b_lines", "effusion"))
+
+    b_lines, effusion = analysis.signs
+    assert b_lines.reason is not None
+    assert (b_lines.verdict, b_lines.reason.code) == (Verdict.NOT_ASSESSABLE, SignReasonCode.MODEL_FAILED)
+    assert effusion.probability is not None
+    assert analysis.lung_sliding.probability is not None

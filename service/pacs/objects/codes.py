@@ -55,11 +55,13 @@ SIGN_TIME = _own("sign-time", "When the frame that shows the sign best is shown"
 MEASURED = _own("measured", "On what clips the model was measured, and how well it did")
 RESEARCH = _own("research", "Research finding")
 OUTSIDE_DOMAIN = _own("outside_domain", "The model was not measured on clips like this one")
+MODEL_FAILED = _own("model_failed", "The model could not be run")
 SIGN_REASONS = {
     SignReasonCode.TOO_SHORT: REASONS[ReasonCode.TOO_SHORT],
     SignReasonCode.TOO_DARK: REASONS[ReasonCode.TOO_DARK],
     SignReasonCode.NOT_ULTRASOUND: REASONS[ReasonCode.NOT_ULTRASOUND],
     SignReasonCode.OUTSIDE_DOMAIN: OUTSIDE_DOMAIN,
+    SignReasonCode.MODEL_FAILED: MODEL_FAILED,
 }
 
 PRESENT = Code("52101004", "SCT", "Present")

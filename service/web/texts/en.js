@@ -30,6 +30,7 @@ export const texts = {
   stage_decode: "decoding",
   stage_pleura: "finding the pleura",
   stage_model: "asking the model, {percent} %",
+  stage_signs: "looking for other signs, {percent} %",
   stage_done: "writing the answer",
   cancel: "Cancel",
   remove: "Remove the clip and its answer",

@@ -33,6 +33,7 @@ export const texts = {
   stage_decode: "dekódovanie",
   stage_pleura: "hľadanie pleury",
   stage_model: "model, {percent} %",
+  stage_signs: "ďalšie znaky, {percent} %",
   stage_done: "zápis odpovede",
   cancel: "Zrušiť",
   remove: "Odstrániť záznam aj odpoveď",
@@ -156,6 +157,7 @@ export const texts = {
   signs_reason_too_dark: "Obraz je príliš tmavý. Zvýšte zosilnenie a nahrajte znova.",
   signs_reason_not_ultrasound: "Na obraze nie je vidno ultrazvuk.",
   signs_reason_outside_domain: "Na záznamoch, ako je tento, model nikto nepreveril.",
+  signs_reason_model_failed: "Model tohto znaku sa nepodarilo spustiť.",
 
   slide: "Nameraný posun pozdĺž pleury",
   slide_none: "Pozdĺž pleury sa nedalo merať na žiadnom mieste.",
