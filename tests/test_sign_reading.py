@@ -1,6 +1,5 @@
 """Signs are read beside sliding, in the same walk through the clip; and a clip in which no sliding can be read may still show them."""
 
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +10,7 @@ from numpy.typing import NDArray
 from service.cine.frame_runs import frame_runs
 from service.cine.overview import look_over
 from service.cine.sector import find_sector
-from service.engine.base import Grey, Task
-from service.engine.turn import Answer, Lane
-from service.errors import BadBundle, EngineFailed
+from service.errors import BadBundle
 from service.findings import SIGNS, Analysis, ReasonCode, SignFinding, SignReasonCode, Verdict
 from service.pipeline import Options, analyse
 from service.reading import Saliency
@@ -22,7 +19,7 @@ from service.sign_loading import load_sign
 from service.sign_reading import AskedSign, LoadedSign
 from tests.fakes.inputs import constant_engine, loaded_model
 from tests.fakes.phantoms import small_phantom
-from tests.fakes.signs import FRAME, opened, told, write_bright
+from tests.fakes.signs import FRAME, FailingDevice, opened, told, write_bright
 from training.array_clip import ArrayClip
 
 OPTIONS = Options(saliency=Saliency.NONE)
@@ -189,28 +186,10 @@ def test_every_limit_of_a_sign_is_its_own() -> None:
     assert (sure.verdict(0.9), unsure.verdict(0.9)) == (Verdict.PRESENT, Verdict.INDETERMINATE)
 
 
-class Failing:
-    """A device whose graph cannot be run."""
-
-    device = "cpu (fake)"
-
-    def turn(self, lane: Lane = Lane.INTERACTIVE) -> "Failing":
-        return self
-
-    def __enter__(self) -> "Failing":
-        return self
-
-    def __exit__(self, *what: object) -> None:
-        pass
-
-    def ask(self, task: Task, patches: Grey) -> "Future[Answer]":
-        raise EngineFailed("It was lost.", log_detail="CUDA error 700")
-
-
 def test_a_model_that_fails_is_told_and_everything_else_is_answered(
     by_second: SignBundle, by_frame: SignBundle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = AskedSign(LoadedSign(by_frame, Failing()), by_frame.signs)
+    broken = AskedSign(LoadedSign(by_frame, FailingDevice(at_once=True)), by_frame.signs)
     analysis = read(small_phantom("present", 2.5).frames, broken, asked(by_second))
 
     a_lines, b_lines, effusion = analysis.signs

@@ -1,5 +1,6 @@
 """A bundle of signs whose answers are computed in the head: the brighter the frames, the surer the signs."""
 
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from service.cine.frame_spec import FrameSpec
-from service.engine.base import Share
+from service.engine.base import Grey, Share, Task
 from service.engine.batcher import Batcher
 from service.engine.onnx import OnnxEngine
+from service.engine.turn import Answer, Lane
+from service.errors import EngineFailed
 from service.sign_bundle import Domain, Outputs, SignBundle, Told, write_sign_bundle
 from service.sign_loading import golden_signs
 from service.sign_reading import LoadedSign
@@ -61,6 +64,32 @@ def write_bright(
 
 def opened(bundle: SignBundle) -> Batcher:
     return Batcher(OnnxEngine(bundle.model_onnx, None, share=Share(1, 1)))
+
+
+class FailingDevice:
+    """A device whose graph cannot be run: told at once, or when the answer is asked for."""
+
+    device = "cpu (fake)"
+
+    def __init__(self, *, at_once: bool) -> None:
+        self._at_once = at_once
+
+    def turn(self, lane: Lane = Lane.INTERACTIVE) -> "FailingDevice":
+        return self
+
+    def __enter__(self) -> "FailingDevice":
+        return self
+
+    def __exit__(self, *what: object) -> None:
+        pass
+
+    def ask(self, task: Task, patches: Grey) -> "Future[Answer]":
+        lost = EngineFailed("It was lost.", log_detail="CUDA error 700")
+        if self._at_once:
+            raise lost
+        asked: Future[Answer] = Future()
+        asked.set_exception(lost)
+        return asked
 
 
 def _write_graph(path: Path, num_signs: int, frames: FrameSpec, *, has_map: bool) -> None:

@@ -3,14 +3,10 @@
 import json
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from service.engine.base import Grey, Task
-from service.engine.turn import Answer, Lane
-from service.errors import EngineFailed
 from service.findings import Analysis, SignReasonCode, Verdict
 from service.pipeline import ALL_SIGNS, Options
 from service.reader import ClipReader, Reader
@@ -19,7 +15,7 @@ from service.reading import Saliency
 from service.settings import Settings
 from service.sign_reading import AskedSign, LoadedSign
 from tests.fakes.service import shipped_bundle
-from tests.fakes.signs import FRAME, write_bright
+from tests.fakes.signs import FRAME, FailingDevice, write_bright
 from tests.readers.reading import processes
 
 
@@ -84,29 +80,13 @@ def test_a_model_that_was_changed_in_the_store_is_not_asked_and_sliding_is_read(
 def test_a_model_of_signs_that_fails_is_told_and_sliding_is_read(
     settings: Settings, clip: Path, monkeypatch: pytest.MonkeyPatch, *, is_ill_before: bool
 ) -> None:
-    class Broken:
-        device = "cpu (broken)"
-
-        def turn(self, lane: Lane = Lane.INTERACTIVE) -> "Broken":
-            return self
-
-        def __enter__(self) -> "Broken":
-            return self
-
-        def __exit__(self, *what: object) -> None:
-            pass
-
-        def ask(self, task: Task, patches: Grey) -> "Future[Answer]":
-            if is_ill_before:
-                raise EngineFailed("It is being started again.")
-            asked: Future[Answer] = Future()
-            asked.set_exception(EngineFailed("It was lost."))
-            return asked
-
     with processes(settings) as reader:
         reader.load(reader.find(None))
         sound = reader._signs.asked(("effusion",))
-        broken = [AskedSign(LoadedSign(one.model.bundle, Broken()), one.signs) for one in reader._signs.asked(("b_lines",))]
+        broken = [
+            AskedSign(LoadedSign(one.model.bundle, FailingDevice(at_once=is_ill_before)), one.signs)
+            for one in reader._signs.asked(("b_lines",))
+        ]
         monkeypatch.setattr(reader._signs, "asked", lambda signs: (*broken, *sound))
 
         analysis = read(reader, clip, ("b_lines", "effusion"))
