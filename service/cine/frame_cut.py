@@ -19,8 +19,8 @@ from service.cine.sector import Sector
 
 Box = tuple[int, int, int, int]
 """(x0, y0, x1, y1) of the frame, x1 and y1 exclusive."""
-MAP_PX = 48
-"""Side of a map that was bent back onto the frame: some times finer than those that models give."""
+MAP_PX = 96
+"""Side of a map that was bent back onto the frame: fine enough for the sector's edge, which models' own maps are not."""
 _FINER = 2
 """Times as many beams and depths are looked up as are kept, and then averaged, so that thin lines are not missed."""
 
