@@ -2,6 +2,7 @@
 
 import base64
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,7 @@ from service.sign_bundle import Domain
 from tests.fakes import axe, browser, media
 from tests.fakes.browser import Page
 from tests.fakes.phantoms import preset_phantom
-from tests.fakes.service import is_ready, serving, shipped_bundle
+from tests.fakes.service import is_ready, serving, shipped_bundle, wait_until
 from tests.fakes.signs import FRAME, told, write_bright
 
 pytestmark = pytest.mark.skipif(browser.executable() is None, reason="no Chromium")
@@ -71,7 +72,17 @@ def read(page: Page, client: httpx.Client) -> Any:
     page.click("[data-demo=present]")
     page.wait_for(READ)
     page.wait_for("document.querySelector('#frame-number').innerText !== ''")
+    settle(page)
     return client.get(f"/v1/jobs/{page.value('location.hash.slice(1)')}/result").json()
+
+
+def settle(page: Page) -> None:
+    """Until nothing moves any more: a frame is drawn when its picture has come, and cards push others down when they are filled."""
+    assert wait_until(lambda: _seen(page) == (time.sleep(0.3), _seen(page))[1], 30)
+
+
+def _seen(page: Page) -> Any:
+    return page.value("[document.body.scrollHeight, document.querySelector('#picture').toDataURL()]")
 
 
 def levels(page: Page) -> NDArray[np.uint8]:
@@ -181,6 +192,7 @@ def test_on_its_frame_alone_a_sign_shows_where_its_model_saw_it_when_the_switch_
     page.wait_for(f"document.querySelector('#frame-number').innerText.startsWith('frame {best['index'] + 1} ')")
     for layer in ("patches", "pleura"):
         page.click(f"[data-show={layer}]")
+    settle(page)
     without = levels(page)
 
     page.click("[data-show=saliency]")
