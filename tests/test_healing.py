@@ -93,7 +93,7 @@ def test_a_device_that_breaks_under_a_clip_is_told_healed_and_answers_as_before(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("breaks", ["hang", "lose"])
+@pytest.mark.parametrize("breaks", [pytest.param("hang", marks=pytest.mark.slow), "lose"])
 def test_a_job_under_way_is_read_again_after_healing(breaks: str, ward: Ward, client: httpx.Client, clip: bytes) -> None:
     before = probability(client.post("/v1/predict", content=clip))
     getattr(ward.engines[0], breaks)()

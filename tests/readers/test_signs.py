@@ -59,6 +59,7 @@ def test_a_sign_without_a_model_is_a_warning_and_sliding_is_read(reader: PooledR
     assert analysis.lung_sliding.probability is not None
 
 
+@pytest.mark.slow
 def test_a_model_that_was_changed_in_the_store_is_not_asked_and_sliding_is_read(settings: Settings, clip: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     shutil.copytree(settings.model_store, store)
@@ -76,7 +77,10 @@ def test_a_model_that_was_changed_in_the_store_is_not_asked_and_sliding_is_read(
     assert analysis.lung_sliding.probability is not None
 
 
-@pytest.mark.parametrize("is_ill_before", [False, True], ids=["breaks under the clip", "is ill already"])
+@pytest.mark.parametrize(
+    "is_ill_before",
+    [pytest.param(False, id="breaks under the clip"), pytest.param(True, id="is ill already", marks=pytest.mark.slow)],
+)
 def test_a_model_of_signs_that_fails_is_told_and_sliding_is_read(
     settings: Settings, clip: Path, monkeypatch: pytest.MonkeyPatch, *, is_ill_before: bool
 ) -> None:

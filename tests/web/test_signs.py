@@ -22,7 +22,7 @@ from tests.fakes.phantoms import preset_phantom
 from tests.fakes.service import is_ready, serving, shipped_bundle, wait_until
 from tests.fakes.signs import FRAME, told, write_bright
 
-pytestmark = pytest.mark.skipif(browser.executable() is None, reason="no Chromium")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(browser.executable() is None, reason="no Chromium")]
 
 READ = "document.querySelector('#viewer').checkVisibility() && document.querySelector('#mmode-windows').innerText !== ''"
 STILL = [{"name": "prefers-reduced-motion", "value": "reduce"}]

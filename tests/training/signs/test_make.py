@@ -180,6 +180,7 @@ def test_beside_phantoms_healthy_lung_is_taken_to_show_no_disease_and_nothing_is
     assert [one.part for one in signs] == ["", "test"]
 
 
+@pytest.mark.slow
 def test_phantoms_of_several_signs_have_all_of_them_in_their_label_and_b_lines_by_the_frame() -> None:
     signs, b_lines = (simulated(replace(read_preset(name, quick=True), phantom_s=1.2), BESIDE) for name in ("signs-small", "blines-small"))
 
