@@ -73,7 +73,8 @@ def probability(answer: httpx.Response) -> float:
     return float(answer.json()["lung_sliding"]["probability"])
 
 
-@pytest.mark.parametrize(("breaks", "sentence"), [("hang", HANGS), pytest.param("lose", LOST, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("breaks", "sentence"), [("hang", HANGS), ("lose", LOST)])
 def test_a_device_that_breaks_under_a_clip_is_told_healed_and_answers_as_before(
     breaks: str, sentence: str, ward: Ward, client: httpx.Client, clip: bytes
 ) -> None:

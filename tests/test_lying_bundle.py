@@ -48,8 +48,10 @@ def other(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
         (other(probability=0.5), "The bundle BUNDLE gives its golden clip the probability "),
         (other(pleura_y_px=5.0), "The bundle BUNDLE finds the pleura of its golden clip in another place than when it was made."),
         (other(probability="high"), "The golden answer of BUNDLE lacks its verdict or a figure."),
-        (other(wall_control=float("nan")), "The golden answer of BUNDLE lacks its verdict or a figure."),
-        (lambda golden: {}, "The golden answer of BUNDLE lacks its verdict or a figure."),
+        pytest.param(
+            other(wall_control=float("nan")), "The golden answer of BUNDLE lacks its verdict or a figure.", marks=pytest.mark.slow
+        ),
+        pytest.param(lambda golden: {}, "The golden answer of BUNDLE lacks its verdict or a figure.", marks=pytest.mark.slow),
     ],
 )
 def test_a_golden_answer_that_does_not_match_is_refused(

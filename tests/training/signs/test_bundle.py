@@ -72,7 +72,8 @@ def test_one_of_several_is_told_by_its_own_log_odds() -> None:
     torch.testing.assert_close(torch.sigmoid(row[:, :4]), chance)
 
 
-@pytest.mark.parametrize("name", ["signs-small", pytest.param("blines-small", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["signs-small", "blines-small"])
 def test_the_bundle_answers_in_the_service_as_when_it_was_made(name: str, tmp_path: Path) -> None:
     one = fitted(name)
 
