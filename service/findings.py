@@ -183,6 +183,8 @@ class WindowFinding:
 
 SIGNS = ("a_lines", "b_lines", "effusion", "consolidation")
 """The signs beside sliding, in the order in which they are always told."""
+ALL_SIGNS = ("all",)
+"""As they are asked for: all that there is a model for."""
 
 
 class SignReasonCode(StrEnum):

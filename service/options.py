@@ -5,8 +5,8 @@ import math
 import re
 
 from service.errors import BadOption
-from service.findings import SIGNS, Line, Point
-from service.pipeline import ALL_SIGNS, Options, Rows
+from service.findings import ALL_SIGNS, SIGNS, Line, Point
+from service.pipeline import Options, Rows
 from service.reading import Saliency
 
 MAX_REGION_POINTS = 200

@@ -20,7 +20,7 @@ from service.engine.turn import Lane, Turn
 from service.findings import Analysis, Arrays, Point, Reason, Timings
 from service.model import LoadedModel
 from service.reading import WINDOWS_AHEAD, Reading, Saliency
-from service.sign_reading import AskedSign, SignReadings
+from service.sign_reading import AskedSign, SignReadings, untold
 
 
 class Rows(StrEnum):
@@ -28,10 +28,6 @@ class Rows(StrEnum):
 
     PLEURA = "pleura"
     ALL = "all"
-
-
-ALL_SIGNS = ("all",)
-"""All that there is a model for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +146,8 @@ def finish(begun: Begun) -> tuple[Analysis, Arrays | None]:
         said = not_assessable(clip, located, reading, quality, timings, options.mm_per_px)
     else:
         said = answer(clip, located, reading, quality, evidence, pooled, timings, options.mm_per_px)
-    return replace(said, inputs=inputs, signs=signs), reading.arrays()
+    warnings = (*said.warnings, *untold(options.signs, signs))
+    return replace(said, inputs=inputs, signs=signs, warnings=warnings), reading.arrays()
 
 
 class _Stage:

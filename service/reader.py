@@ -39,7 +39,7 @@ from service.settings import Settings
 from service.shelf import ModelEntry, ModelShelf, OverShelf
 from service.sign_loading import load_sign as load_sign_here
 from service.sign_reading import AskedSign, LoadedSign
-from service.sign_shelf import SignEntry, SignShelf, untold
+from service.sign_shelf import SignEntry, SignShelf
 from service.standing import ModelStanding, ReaderStanding
 
 JOB_PIXELS_A_SECOND = 1920 * 1080 * 30
@@ -219,10 +219,7 @@ class ClipReader(OverShelf[LoadedModel]):
         keeps_arrays: bool = False,
     ) -> tuple[Analysis, Arrays | None]:
         signs = self._signs.asked(options.signs)
-        analysis, arrays = self.read_asked(
-            clip, entry, options, signs, on_progress, decode_ms=decode_ms, lane=lane, keeps_arrays=keeps_arrays
-        )
-        return replace(analysis, warnings=(*analysis.warnings, *untold(options.signs, analysis.signs))), arrays
+        return self.read_asked(clip, entry, options, signs, on_progress, decode_ms=decode_ms, lane=lane, keeps_arrays=keeps_arrays)
 
     def read_asked(
         self,

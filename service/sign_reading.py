@@ -16,7 +16,19 @@ from service.cine.sector import Sector
 from service.engine.base import Task
 from service.engine.turn import Answer, Device, Turn
 from service.errors import EngineFailed
-from service.findings import SIGNS, ModelRef, Reason, ReasonCode, SignFinding, SignFrame, SignMoment, SignReason, SignReasonCode, Verdict
+from service.findings import (
+    ALL_SIGNS,
+    SIGNS,
+    ModelRef,
+    Reason,
+    ReasonCode,
+    SignFinding,
+    SignFrame,
+    SignMoment,
+    SignReason,
+    SignReasonCode,
+    Verdict,
+)
 from service.reading import DeviceWait, Wanted
 from service.sign_bundle import Floats, SignBundle, Told
 
@@ -186,6 +198,15 @@ def _failed(asked: AskedSign, error: EngineFailed) -> SignReason:
     """Whatever befalls a model of signs, sliding is read."""
     log.error("signs: %s could not be run: %s %s", asked.model.bundle, error, error.log_detail)
     return SignReason(SignReasonCode.MODEL_FAILED, "Its model could not be run. Sliding was read all the same.")
+
+
+def untold(signs: tuple[str, ...], found: Sequence[SignFinding]) -> tuple[str, ...]:
+    """Warnings: which signs were wanted and had no model."""
+    told = {one.sign for one in found}
+    if signs == ALL_SIGNS:
+        return () if told else ("Signs beside sliding were asked for, but no model for any could be loaded.",)
+    missing = [name for name in signs if name not in told]
+    return (f"No model that tells {' or '.join(missing)} could be loaded.",) if missing else ()
 
 
 def _why_not(bundle: SignBundle, info: ClipInfo, sector: Sector) -> SignReason | None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import BadBundle, BadOption, OperatorError
-from service.findings import SIGNS, SignFinding
-from service.pipeline import ALL_SIGNS
+from service.findings import ALL_SIGNS, SIGNS
 from service.shelf import ModelEntry, ModelShelf
 from service.sign_bundle import FOLDER, newest_sign_bundles, stated_sign_bundle
 from service.sign_reading import AskedSign, LoadedSign
@@ -83,15 +82,6 @@ class SignShelf:
         tellers = {name: next((sign for sign in offered if name in sign.bundle.signs), None) for name in wanted}
         chosen = [(sign, tuple(name for name in wanted if tellers[name] is sign)) for sign in offered]
         return tuple(AskedSign(sign, names) for sign, names in chosen if names)
-
-
-def untold(signs: tuple[str, ...], found: Sequence[SignFinding]) -> tuple[str, ...]:
-    """Warnings: which signs were wanted and had no model."""
-    told = {one.sign for one in found}
-    if signs == ALL_SIGNS:
-        return () if told else ("Signs beside sliding were asked for, but no model for any could be loaded.",)
-    missing = [name for name in signs if name not in told]
-    return (f"No model that tells {' or '.join(missing)} could be loaded.",) if missing else ()
 
 
 def refuse_untold(signs: tuple[str, ...], entries: Sequence[SignEntry]) -> None:

@@ -3,8 +3,9 @@
 import pytest
 
 from service.errors import BadOption
+from service.findings import ALL_SIGNS
 from service.options import parse_options, quoted, signs_text
-from service.pipeline import ALL_SIGNS, Options, Rows
+from service.pipeline import Options, Rows
 from service.reading import Saliency
 
 FORM = "Write it as three or more corners, 'x,y x,y x,y', in pixels of the clip's frame."

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 
 from service.errors import BadBundle, BadOption
-from service.findings import SIGNS, SignReason, SignReasonCode
-from service.pipeline import ALL_SIGNS
+from service.findings import ALL_SIGNS, SIGNS, SignReason, SignReasonCode
 from service.sign_bundle import SignBundle, read_sign_bundle
-from service.sign_reading import LoadedSign
-from service.sign_shelf import SignEntry, SignShelf, refuse_untold, stated_signs, untold
+from service.sign_reading import LoadedSign, untold
+from service.sign_shelf import SignEntry, SignShelf, refuse_untold, stated_signs
 from tests.fakes.signs import FRAME, opened, write_bright
 
 WHY = SignReason(SignReasonCode.TOO_SHORT, "")

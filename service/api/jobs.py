@@ -77,7 +77,7 @@ def jobs_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
         is_awaited = parse_switch("awaited", awaited)
         entry = room.reader.find(model)
         asked = Asked(str(entry), parse_options(saliency, rows, region, mm_per_px, signs))
-        await asyncio.to_thread(room.refuse_untold, asked.options.signs)
+        await room.refuse_untold(asked.options.signs)
         await asyncio.to_thread(room.check_room)
         arrived = office.incoming / folder.name
         try:

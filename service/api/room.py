@@ -1,5 +1,6 @@
 """The reading room: what the requests of one service share, and the work one clip asks of it. No HTTP."""
 
+import asyncio
 import logging
 import shutil
 import tempfile
@@ -134,10 +135,10 @@ class ReadingRoom:
         folders = [Path(tempfile.gettempdir()), *([self.settings.data_dir] if self.settings.jobs else [])]
         check_room(*folders, min_free_bytes=self.settings.min_free_bytes)
 
-    def refuse_untold(self, signs: tuple[str, ...]) -> None:
+    async def refuse_untold(self, signs: tuple[str, ...]) -> None:
         """Of signs as `Options.signs` names them: before a clip is received in vain. Raises: BadOption."""
         if signs:
-            refuse_untold(signs, self.reader.signs())
+            refuse_untold(signs, await asyncio.to_thread(self.reader.signs))
 
     def refuse_in_trouble(self, entry: ModelEntry) -> None:
         """Before a clip is received in vain. Raises: EngineFailed, NoRoom."""

@@ -52,7 +52,7 @@ def api_routes(room: ReadingRoom) -> APIRouter:
             form = negotiate(request.headers.get("accept"))
             refuse_unknown_options(request)
             options = parse_options(saliency, rows, region, mm_per_px, signs)
-            await asyncio.to_thread(room.refuse_untold, options.signs)
+            await room.refuse_untold(options.signs)
             wanted = reading.Request(room.reader.find(model), options, form)
             response = await _answer(room, request, wanted, folder)
             outcome = "ok"

@@ -38,7 +38,6 @@ from service.settings import Settings
 from service.shelf import ModelEntry
 from service.sign_loading import load_healing_sign
 from service.sign_reading import AskedSign
-from service.sign_shelf import untold
 from service.standing import ReaderStanding
 from service.telemetry import describe_bug
 
@@ -120,8 +119,7 @@ class PooledReader(ClipReader):
                 return _findings(process.run(order, [file.fileno()], asks, on_progress or hear_nothing))
 
         with _path(clip).open("rb") as file:
-            analysis, arrays = self._in_a_process(read, on_progress or hear_nothing)
-        return replace(analysis, warnings=(*analysis.warnings, *untold(options.signs, analysis.signs))), arrays
+            return self._in_a_process(read, on_progress or hear_nothing)
 
     def annotate(self, clip: Clip, analysis: Analysis, out: Path | BinaryIO) -> None:
         self._draw(Annotate(_file(clip), analysis), clip, out, None, _nothing)

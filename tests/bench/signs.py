@@ -4,8 +4,9 @@ from functools import partial
 from pathlib import Path
 
 from service.errors import SeashoreError
+from service.findings import ALL_SIGNS
 from service.loading import load_model
-from service.pipeline import ALL_SIGNS, Options
+from service.pipeline import Options
 from service.readers.reader import PooledReader, reader_processes
 from service.reading import Saliency
 from service.settings import Settings

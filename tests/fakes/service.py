@@ -27,9 +27,9 @@ from service.errors import BadBundle, SeashoreError, UnknownModel
 from service.evidence.identity import Identity
 from service.evidence.mmode import mmode
 from service.evidence.rendition import Marks, Rendition, render
-from service.findings import SIGNS, Analysis, Arrays, Line, Verdict
+from service.findings import ALL_SIGNS, SIGNS, Analysis, Arrays, Line, Verdict
 from service.options import check_line
-from service.pipeline import ALL_SIGNS, Options, Progress
+from service.pipeline import Options, Progress
 from service.reader import ClipReader, Reader
 from service.reading import Saliency
 from service.settings import Settings

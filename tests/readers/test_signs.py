@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.findings import Analysis, SignReasonCode, Verdict
-from service.pipeline import ALL_SIGNS, Options
+from service.findings import ALL_SIGNS, Analysis, SignReasonCode, Verdict
+from service.pipeline import Options
 from service.reader import ClipReader, Reader
 from service.readers.reader import PooledReader
 from service.reading import Saliency

@@ -14,7 +14,7 @@ from training.signs.preset import Preset
 
 TOLERANCE = 1e-5
 """Greatest difference between torch and the graph; relative above 1."""
-_CHECKED = 3
+CHECKED = 3
 """Other than the 2 that the graph is traced with: its batch is any number."""
 
 
@@ -24,7 +24,7 @@ def export_sign(model: nn.Module, preset: Preset, path: Path) -> Path:
     Nothing of that name is left of a graph that disagrees. Raises: ExportDisagrees.
     """
     taken = "frames" if preset.inputs == "frames" else "flow"
-    return export_checked(model, path, _drawn(preset, 2), _drawn(preset, _CHECKED), taken, list(model.outputs))  # type: ignore[arg-type]
+    return export_checked(model, path, drawn(preset, 2), drawn(preset, CHECKED), taken, list(model.outputs))  # type: ignore[arg-type]
 
 
 def export_checked(model: nn.Module, path: Path, example: Tensor, given: Tensor, taken: str, outputs: list[str]) -> Path:
@@ -43,7 +43,8 @@ def export_checked(model: nn.Module, path: Path, example: Tensor, given: Tensor,
     return path
 
 
-def _drawn(preset: Preset, num: int) -> Tensor:
+def drawn(preset: Preset, num: int) -> Tensor:
+    """So many inputs of no meaning, the same each time."""
     generator = torch.Generator().manual_seed(num)
     frames, side = preset.frames.num_frames, preset.frames.side_px
     if preset.inputs == "flow":

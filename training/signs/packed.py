@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from service.sign_bundle import Outputs
 from training.models.frame_resnet import FrameResNet
-from training.signs.export import export_checked
+from training.signs.export import CHECKED, drawn, export_checked
 from training.signs.preset import Preset
 
 
@@ -57,7 +57,5 @@ def outputs_of(network: nn.Module, preset: Preset) -> Outputs:
 
 def export_packed(network: nn.Module, preset: Preset, path: Path) -> Path:
     """Write the graph and hold it against torch. Raises: ExportDisagrees."""
-    generator = torch.Generator().manual_seed(3)
-    shape = 1, *preset.frames.run_shape
-    two, three = (torch.randint(0, 256, (num, *shape), dtype=torch.uint8, generator=generator) for num in (2, 3))
-    return export_checked(packed(network, preset), path, two, three, "runs", ["figures"])
+    two, more = (drawn(preset, num)[:, None] for num in (2, CHECKED))
+    return export_checked(packed(network, preset), path, two, more, "runs", ["figures"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.findings import ALL_SIGNS
 from service.jobs.ledger import State
 from service.jobs.office import JobOffice
 from service.jobs.reading import Asked
@@ -14,7 +15,6 @@ from service.pacs.audit import AuditTrail
 from service.pacs.incoming.inbox import InboxFull, Received
 from service.pacs.incoming.intake import INSTANCES_QUEUE, READ_INSTANCE, Intake
 from service.pacs.site import Site
-from service.pipeline import ALL_SIGNS
 from service.settings import Settings
 from tests.fakes.orthanc import free_port
 from tests.fakes.service import MODEL, WordReader
