@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from service.bundle_files import (
-    FORMAT,
-    MANIFEST,
+    GOLDEN_ANSWER,
+    GOLDEN_CLIP,
+    MODEL,
+    MODEL_CARD,
     check_files,
     drafted,
     field,
@@ -30,14 +32,14 @@ from service.bundle_files import (
     read_manifest,
     sha256_of,
     write_json,
+    write_manifest,
 )
 from service.cine.pooling import Calibration
 from service.cine.reference import InputReference
 from service.cine.spec import InputSpec
 from service.errors import BadBundle, UnknownModel
 
-MODEL, SALIENCY = "model.onnx", "saliency.onnx"
-GOLDEN_CLIP, GOLDEN_ANSWER, MODEL_CARD = "golden.mp4", "golden.json", "MODEL_CARD.md"
+SALIENCY = "saliency.onnx"
 FILES = (MODEL, SALIENCY, GOLDEN_CLIP, GOLDEN_ANSWER, MODEL_CARD)
 """Every file of a bundle beside its manifest and that one's signature."""
 
@@ -133,7 +135,7 @@ def write_bundle(
         created = datetime.now(UTC).isoformat(timespec="seconds")
         bundle = Bundle(name, version, draft, sha256_of(draft / MODEL), input_spec, calibration, created, training)
         write_json(draft / GOLDEN_ANSWER, golden_answer(bundle))
-        write_json(draft / MANIFEST, _manifest(replace(bundle, input_statistics=input_statistics(bundle))))
+        _write_manifest(replace(bundle, input_statistics=input_statistics(bundle)))
     return read_bundle(store / name / version)
 
 
@@ -165,19 +167,15 @@ def _listed(known: list[tuple[str, str]]) -> str:
     return ", ".join(f"{name}:{version}" for name, version in known)
 
 
-def _manifest(bundle: Bundle) -> dict[str, Any]:
+def _write_manifest(bundle: Bundle) -> None:
     made_from = bundle.input_statistics
-    return {
-        "format": FORMAT,
-        "name": bundle.name,
-        "version": bundle.version,
-        "created": bundle.created,
+    decides = {
         "input_spec": bundle.input_spec.to_json(),
         "calibration": bundle.calibration.to_json(),
         **({} if made_from is None else {"input_statistics": made_from.to_json()}),
-        "training": dict(bundle.training),
-        "sha256": {file: sha256_of(bundle.directory / file) for file in FILES},
     }
+    name, version, created = bundle.name, bundle.version, bundle.created
+    write_manifest(bundle.directory, name=name, version=version, created=created, decides=decides, training=bundle.training, files=FILES)
 
 
 def _read_manifest(directory: Path) -> tuple[Bundle, dict[str, str]]:

@@ -18,6 +18,8 @@ from service.errors import BadBundle
 FORMAT = 1
 """Of the manifest. A bundle of another format is refused."""
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
+MODEL, GOLDEN_CLIP, GOLDEN_ANSWER, MODEL_CARD = "model.onnx", "golden.mp4", "golden.json", "MODEL_CARD.md"
+"""What every bundle has, whatever else."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,31}")
@@ -64,6 +66,14 @@ def check_files(directory: Path, called: str, sha256: Mapping[str, str], files: 
     unlisted = sorted(path.name for path in directory.iterdir() if path.name not in (*files, MANIFEST, SIGNATURE) and path.name[0] != ".")
     if unlisted:  # a graph may keep its weights in another file, which nobody has checked
         raise BadBundle(f"The bundle {called} holds {', '.join(map(ascii, unlisted))}, which its manifest does not list.")
+
+
+def write_manifest(
+    directory: Path, *, name: str, version: str, created: str, decides: Mapping[str, Any], training: Mapping[str, Any], files: Sequence[str]
+) -> None:
+    """As `read_manifest` reads it, once `files` are there. `decides`: what the kind of bundle has between its name and its training."""
+    fields = {"format": FORMAT, "name": name, "version": version, "created": created, **decides, "training": dict(training)}
+    write_json(directory / MANIFEST, fields | {"sha256": {file: sha256_of(directory / file) for file in files}})
 
 
 @contextmanager

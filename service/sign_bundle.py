@@ -23,8 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.bundle_files import (
-    FORMAT,
-    MANIFEST,
+    GOLDEN_ANSWER,
+    GOLDEN_CLIP,
+    MODEL,
+    MODEL_CARD,
     check_files,
     drafted,
     field,
@@ -33,6 +35,7 @@ from service.bundle_files import (
     read_manifest,
     sha256_of,
     write_json,
+    write_manifest,
 )
 from service.cine.frame_spec import FrameSpec
 from service.errors import BadBundle
@@ -40,7 +43,6 @@ from service.findings import SIGNS, Verdict
 
 FOLDER = "signs"
 """Of the model store."""
-MODEL, GOLDEN_CLIP, GOLDEN_ANSWER, MODEL_CARD = "model.onnx", "golden.mp4", "golden.json", "MODEL_CARD.md"
 FILES = (MODEL, GOLDEN_CLIP, GOLDEN_ANSWER, MODEL_CARD)
 
 Floats = NDArray[np.float32]
@@ -207,7 +209,8 @@ def write_sign_bundle(
         created = datetime.now(UTC).isoformat(timespec="seconds")
         bundle = SignBundle(name, version, draft, sha256_of(draft / MODEL), frames, outputs, tuple(tells), domain, created, training)
         write_json(draft / GOLDEN_ANSWER, golden_answer(bundle))
-        write_json(draft / MANIFEST, _manifest(bundle))
+        decides = _decides(bundle)
+        write_manifest(draft, name=name, version=version, created=created, decides=decides, training=training, files=FILES)
     return read_sign_bundle(store / FOLDER / name / version)
 
 
@@ -254,16 +257,4 @@ def _decides(bundle: SignBundle) -> dict[str, Any]:
         "outputs": asdict(bundle.outputs),
         "tells": [asdict(told) for told in bundle.tells],
         "domain": asdict(bundle.domain),
-    }
-
-
-def _manifest(bundle: SignBundle) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "name": bundle.name,
-        "version": bundle.version,
-        "created": bundle.created,
-        **_decides(bundle),
-        "training": dict(bundle.training),
-        "sha256": {file: sha256_of(bundle.directory / file) for file in FILES},
     }

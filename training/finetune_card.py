@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from service.bundle import MODEL_CARD
+from service.bundle_files import MODEL_CARD
 from service.cine.pooling import Calibration
 from training.card import LIMITS, write_card
 from training.finetune import Chosen, FineTuning

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import track
 from typer.main import get_command
 
-from service.bundle import MODEL, Bundle, resolve
-from service.bundle_files import MANIFEST
+from service.bundle import Bundle, resolve
+from service.bundle_files import MANIFEST, MODEL
 from service.manifest import Label, read_manifest
 
 if TYPE_CHECKING:  # torch comes with them: `--help` does without

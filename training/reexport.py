@@ -7,7 +7,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from service.bundle import MODEL, MODEL_CARD, SALIENCY, Bundle, read_bundle, resolve, write_bundle
+from service.bundle import SALIENCY, Bundle, read_bundle, resolve, write_bundle
+from service.bundle_files import MODEL, MODEL_CARD
 from service.cine.reference import FEWEST_CLIPS, InputReference
 from service.manifest import LabelledClip, Manifest
 from training.card import input_lines

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from service.bundle import GOLDEN_ANSWER, MODEL_CARD, Bundle
-from service.bundle_files import MANIFEST
+from service.bundle import Bundle
+from service.bundle_files import GOLDEN_ANSWER, MANIFEST, MODEL_CARD
 from service.cine.pooling import Calibration
 from service.errors import BadBundle
 from service.loading import load_model

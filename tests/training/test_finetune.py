@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from typer.testing import CliRunner, Result
 
-from service.bundle import MODEL_CARD, Bundle, read_bundle
+from service.bundle import Bundle, read_bundle
+from service.bundle_files import MODEL_CARD
 from service.loading import load_model
 from service.manifest import Label, LabelledClip, Manifest, read_manifest
 from tests.fakes.inputs import MODEL_ALONE, SPEC

@@ -8,7 +8,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from service.bundle import GOLDEN_ANSWER, GOLDEN_CLIP, MODEL, MODEL_CARD, SALIENCY, Bundle, read_bundle, write_bundle
+from service.bundle import SALIENCY, Bundle, read_bundle, write_bundle
+from service.bundle_files import GOLDEN_ANSWER, GOLDEN_CLIP, MODEL, MODEL_CARD
 from service.cine.reference import FEWEST_CLIPS
 from service.engine.select import open_engine
 from service.manifest import Label, LabelledClip, Manifest

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from service.bundle import GOLDEN_CLIP
+from service.bundle_files import GOLDEN_CLIP
 from service.errors import BadOption, LedgerUnavailable, RequestError, SeashoreError
 from service.findings import Analysis
 from service.jobs.ledger import Ledger, ledger_url, require_sound

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from service.bundle import GOLDEN_CLIP
+from service.bundle_files import GOLDEN_CLIP
 from service.errors import SeashoreError
 from service.jobs.ledger import Entry
 from service.jobs.office import JobOffice
