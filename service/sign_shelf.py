@@ -1,6 +1,8 @@
 """The models of signs that a service offers: the newest version of each name in the store's part for them."""
 
 import logging
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,26 +38,51 @@ def stated_signs(store: Path) -> tuple[SignEntry, ...]:
 
 
 class SignShelf:
-    """A sign's bundle that is broken keeps no clip from being read for sliding: only who asks for its signs is told."""
+    """A sign's bundle that is broken keeps no clip from being read for sliding: only who asks for its signs is told.
+
+    Where loading failed for a reason that may pass, it is tried again by itself, and nobody waits for it.
+    """
 
     def __init__(self, store: Path, load: Callable[[Path], LoadedSign], trusted_keys: Path | None = None) -> None:
         """`load` opens the bundle in a folder; `store` is the model store."""
         self._store = store
         self._shelf = ModelShelf(store / FOLDER, None, load, trusted_keys)
+        self._looking = threading.Lock()
         self._entries: tuple[ModelEntry, ...] | None = None
+        self._again: threading.Timer | None = None
 
     def look(self) -> None:
         """Offer what the store holds now, loaded. What cannot be loaded is logged, and told to whoever asks for it."""
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
         newest = [(folder.parent.name, folder.name) for folder in newest_sign_bundles(self._store)]
         entries = tuple(entry for entry in self._shelf.entries() if (entry.name, entry.version) in newest)
-        self._shelf.forget_others((*entries, *(self._entries or ())))  # those that failed, too: they are tried anew
+        self._shelf.forget_failures()
+        self._load(entries)
+        self._entries = entries
+        self._shelf.forget_others(entries)
+
+    def _load(self, entries: Sequence[ModelEntry]) -> None:
+        """As far as they can be, and what may come to work once more later."""
+        later: dict[ModelEntry, int] = {}
         for entry in entries:
             try:
                 self._shelf.get(entry)
             except OperatorError as error:
                 log.error("signs: %s cannot be read with: %s: %s %s", entry, error.code, error, error.log_detail)
-        self._entries = entries
-        self._shelf.forget_others(entries)
+                if error.retry_after_s is not None:
+                    later[entry] = error.retry_after_s
+        if self._again is not None:
+            self._again.cancel()
+        self._again = _started(weakref.ref(self), tuple(later), max(later.values())) if later else None
+
+    def _load_again(self, entries: Sequence[ModelEntry]) -> None:
+        """Those of them that are still meant."""
+        with self._looking:
+            meant = {str(entry) for entry in self._entries or ()}
+            self._load([entry for entry in entries if str(entry) in meant])
 
     def entries(self) -> tuple[SignEntry, ...]:
         """Those that it offers, by name."""
@@ -64,7 +91,9 @@ class SignShelf:
     def offered(self) -> tuple[LoadedSign, ...]:
         """Those that could be loaded, by name."""
         if self._entries is None:
-            self.look()
+            with self._looking:
+                if self._entries is None:  # nobody else has meanwhile
+                    self._look()
         loaded = [self._shelf.peek(entry.name, entry.version) for entry in self._entries or ()]
         return tuple(sign for sign in loaded if sign is not None)
 
@@ -82,6 +111,20 @@ class SignShelf:
         tellers = {name: next((sign for sign in offered if name in sign.bundle.signs), None) for name in wanted}
         chosen = [(sign, tuple(name for name in wanted if tellers[name] is sign)) for sign in offered]
         return tuple(AskedSign(sign, names) for sign, names in chosen if names)
+
+
+def _started(shelf: "weakref.ref[SignShelf]", entries: Sequence[ModelEntry], after_s: float) -> threading.Timer:
+    """Without a hold on the shelf, which goes with its reader."""
+
+    def again() -> None:
+        there = shelf()
+        if there is not None:
+            there._load_again(entries)
+
+    timer = threading.Timer(after_s, again)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def refuse_untold(signs: tuple[str, ...], entries: Sequence[SignEntry]) -> None:
