@@ -201,6 +201,8 @@ def build_app(make_reader: Callable[[Settings], Reader], serving: Serving | None
             entry = reader.find(model)
             with err.status(f"Loading {entry} ..."):
                 reader.load(entry)
+                if options.signs:
+                    reader.load_signs()
             refuse_untold(options.signs, reader.signs() if options.signs else ())
         except RequestError as error:
             raise _usage_error(str(error)) from None

@@ -5,14 +5,16 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from service.engine.healing import HealingDevice
 from service.errors import BadBundle, BadOption, OperatorError
 from service.findings import ALL_SIGNS, SIGNS
 from service.shelf import ModelEntry, ModelShelf
 from service.sign_bundle import FOLDER, newest_sign_bundles, stated_sign_bundle
 from service.sign_reading import AskedSign, LoadedSign
+from service.standing import ModelStanding, SignStanding
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class SignShelf:
     def __init__(self, store: Path, load: Callable[[Path], LoadedSign], trusted_keys: Path | None = None) -> None:
         """`load` opens the bundle in a folder; `store` is the model store."""
         self._store = store
-        self._shelf = ModelShelf(store / FOLDER, None, load, trusted_keys)
+        self._shelf = ModelShelf(store / FOLDER, None, load, trusted_keys, lambda folder: stated_sign_bundle(folder).sha256)
         self._looking = threading.Lock()
         self._entries: tuple[ModelEntry, ...] | None = None
         self._again: threading.Timer | None = None
@@ -57,8 +59,8 @@ class SignShelf:
             self._look()
 
     def _look(self) -> None:
-        newest = [(folder.parent.name, folder.name) for folder in newest_sign_bundles(self._store)]
-        entries = tuple(entry for entry in self._shelf.entries() if (entry.name, entry.version) in newest)
+        newest = self._newest()
+        entries = tuple(entry for entry in self._shelf.entries() if str(entry) in newest)
         self._shelf.forget_failures()
         self._load(entries)
         self._entries = entries
@@ -85,8 +87,29 @@ class SignShelf:
             self._load([entry for entry in entries if str(entry) in meant])
 
     def entries(self) -> tuple[SignEntry, ...]:
-        """Those that it offers, by name."""
+        """Those that it offers, by name; before anybody has looked, those that the store states. Loads nothing."""
+        if self._entries is None:
+            return stated_signs(self._store)
         return tuple(SignEntry(sign.bundle.name, sign.bundle.version, sign.bundle.signs, is_loaded=True) for sign in self.offered())
+
+    def standings(self) -> tuple[SignStanding, ...]:
+        """Those that it offers or would if it could; before anybody has looked, the newest of each name. Loads none, and waits for none."""
+        meant = self._newest() if self._entries is None else {str(entry) for entry in self._entries}
+        return tuple(self._standing(model) for model in self._shelf.standings() if f"{model.name}:{model.version}" in meant)
+
+    def _newest(self) -> set[str]:
+        return {f"{folder.parent.name}:{folder.name}" for folder in newest_sign_bundles(self._store)}
+
+    def _standing(self, model: ModelStanding) -> SignStanding:
+        sign = self._shelf.peek(model.name, model.version)
+        if sign is not None:
+            trouble = sign.engine.trouble if isinstance(sign.engine, HealingDevice) else None
+            code, detail = ("", "") if trouble is None else (trouble.code, str(trouble))
+            return SignStanding(replace(model, device=sign.engine.device, code=code, detail=detail), sign.bundle.signs)
+        try:
+            return SignStanding(model, stated_sign_bundle(self._store / FOLDER / model.name / model.version).signs)
+        except BadBundle:
+            return SignStanding(model, ())
 
     def offered(self) -> tuple[LoadedSign, ...]:
         """Those that could be loaded, by name."""

@@ -3,17 +3,20 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from service import sign_loading
-from service.engine.base import GraphEngine
-from service.engine.healing import LOAD_AGAIN_AFTER_S, Care
+from service.engine.base import GraphEngine, Task
+from service.engine.healing import LOAD_AGAIN_AFTER_S, Care, HealingDevice
 from service.errors import BadBundle, BadOption, EngineFailed
 from service.findings import ALL_SIGNS, SIGNS, SignReason, SignReasonCode
 from service.sign_bundle import SignBundle, read_sign_bundle
 from service.sign_loading import load_healing_sign
 from service.sign_reading import LoadedSign, untold
 from service.sign_shelf import SignEntry, SignShelf, refuse_untold, stated_signs
+from service.standing import Presence
+from tests.fakes.engine import FragileEngine
 from tests.fakes.service import wait_until
 from tests.fakes.signs import FRAME, opened, write_bright
 
@@ -158,6 +161,45 @@ def test_a_service_says_when_a_device_that_is_not_there_is_worth_another_try(sto
         load_healing_sign(store / "signs" / "second" / "1.0.0", "cuda", Care(1.0, 1, lambda: None))
 
     assert failed.value.retry_after_s == LOAD_AGAIN_AFTER_S
+
+
+def test_how_each_stands_is_told_before_and_after_it_is_loaded(store: Path) -> None:
+    spoil(store / "signs" / "second" / "1.0.0")
+    shelf = SignShelf(store, Loads())
+    before = shelf.standings()
+    shelf.look()
+
+    assert [(one.model.name, one.signs, one.model.presence, one.model.code) for one in before] == [
+        ("frames", ("a_lines", "b_lines", "effusion"), Presence.NOT_ASKED, ""),
+        ("second", ("b_lines",), Presence.NOT_ASKED, ""),
+    ]
+    frames, second = shelf.standings()
+    assert (frames.model.presence, frames.model.device, frames.model.detail) == (Presence.LOADED, "cpu (ONNX Runtime)", "")
+    assert (second.model.presence, second.model.device, second.model.code) == (Presence.REFUSED, "", "bad_bundle")
+
+
+def test_a_newer_one_that_waits_to_be_looked_for_does_not_hide_the_one_that_is_asked(store: Path) -> None:
+    shelf = SignShelf(store, Loads())
+    shelf.look()
+    write_bright(store, ("b_lines",), name="second", version="1.1.0")
+
+    assert [one.model.version for one in shelf.standings()] == ["1.0.0", "1.0.0"]
+    shelf.look()
+    assert [one.model.version for one in shelf.standings()] == ["1.0.0", "1.1.0"]
+
+
+def test_a_loaded_one_whose_device_is_ill_says_so(store: Path) -> None:
+    engine = FragileEngine()
+    device = HealingDevice(lambda: engine, lambda opened: None, Care(9.0, 1, lambda: None, pauses_s=(60.0,)))
+    shelf = SignShelf(store, lambda folder: LoadedSign(read_sign_bundle(folder), device))
+    shelf.look()
+    engine.lose()
+    with device.turn() as turn, pytest.raises(EngineFailed):
+        turn.ask(Task.CLASSIFY, np.zeros((1, 1, 1, 1, 1), np.uint8)).result(5)
+
+    model = shelf.standings()[0].model
+    assert (model.presence, model.code) == (Presence.LOADED, "engine_failed")
+    assert model.detail == "The model's device failed. Its engine is being started again: ask again in 15 s."
 
 
 def test_where_signatures_are_asked_for_an_unsigned_model_is_not_offered(store: Path, tmp_path: Path) -> None:
