@@ -1,6 +1,6 @@
 // The administrator's page: asks how the node is every few seconds, and says it in words. Lists that say the same are left alone,
 // so that scroll, focus and open details stay where they are.
-import { $, element } from "./dom.js";
+import { $, element, own } from "./dom.js";
 import { letChoose } from "./header.js";
 import { showPacs } from "./pacs.js";
 import { age, clock, fill, figure, size, when } from "./admin_parts.js";
@@ -44,16 +44,9 @@ function headline() {
 function problemLine([said, todo, detail]) {
   const item = element("li");
   if (said) item.append(element("p", said, "problem-said"));
-  if (detail) item.append(english(detail));
+  if (detail) item.append(own(detail));
   item.append(element("p", todo, "todo"));
   return item;
-}
-
-/** A sentence of the service's own. */
-function english(text) {
-  const made = element("p", text, "own");
-  made.lang = "en";
-  return made;
 }
 
 function showHealth() {
@@ -108,7 +101,7 @@ function signLine(sign) {
 function bundleLine({ name, version, sha256, presence, detail }, said) {
   const item = element("li", "", detail ? "refused" : presence);
   item.append(element("p", `${name} ${version}`, "name"), element("p", said));
-  if (detail) item.append(english(detail));
+  if (detail) item.append(own(detail));
   if (sha256) item.append(element("p", `${t("digest")} ${sha256}`, "id"));
   return item;
 }
@@ -136,7 +129,7 @@ function failureLine({ at, code, detail, job, count }) {
   const head = element("p", "", "failure-head");
   if (count > 1) head.append(`${t("failure_times", { count })} `);
   head.append(when(at), ` · ${job ? t("failure_job", { id: job.slice(0, 12) }) : t("failure_request")} · `, element("code", code));
-  item.append(head, english(detail));
+  item.append(head, own(detail));
   return item;
 }
 
