@@ -203,9 +203,10 @@ class ClipReader(OverShelf[LoadedModel]):
         self._signs.offered()
 
     def reload(self) -> ModelEntry:
-        entry = super().reload()
-        self._signs.look()
-        return entry
+        try:
+            return super().reload()
+        finally:
+            self._signs.look()  # what is wrong with a model of sliding keeps none of signs from being mended
 
     def open_handed(self, file: HandedFile, *, unhurried: bool = False) -> Clip:
         """As `open`, of a file that somebody else opened."""
