@@ -51,6 +51,8 @@ class SignShelf:
         self._shelf = ModelShelf(store / FOLDER, None, load, trusted_keys, lambda folder: stated_sign_bundle(folder).sha256)
         self._looking = threading.Lock()
         self._entries: tuple[ModelEntry, ...] | None = None
+        self._later: tuple[ModelEntry, ...] = ()
+        """What is worth another try, when `_again` is due."""
         self._again: threading.Timer | None = None
 
     def look(self) -> None:
@@ -67,7 +69,7 @@ class SignShelf:
         self._shelf.forget_others(entries)
 
     def _load(self, entries: Sequence[ModelEntry]) -> None:
-        """As far as they can be, and what may come to work once more later."""
+        """As far as they can be; what may come to work is tried once more later."""
         later: dict[ModelEntry, int] = {}
         for entry in entries:
             try:
@@ -78,13 +80,12 @@ class SignShelf:
                     later[entry] = error.retry_after_s
         if self._again is not None:
             self._again.cancel()
-        self._again = _started(weakref.ref(self), tuple(later), max(later.values())) if later else None
+        self._later = tuple(later)
+        self._again = _started(weakref.ref(self), max(later.values())) if later else None
 
-    def _load_again(self, entries: Sequence[ModelEntry]) -> None:
-        """Those of them that are still meant."""
+    def _load_again(self) -> None:
         with self._looking:
-            meant = {str(entry) for entry in self._entries or ()}
-            self._load([entry for entry in entries if str(entry) in meant])
+            self._load(self._later)
 
     def entries(self) -> tuple[SignEntry, ...]:
         """Those that it offers, by name; before anybody has looked, those that the store states. Loads nothing."""
@@ -136,13 +137,13 @@ class SignShelf:
         return tuple(AskedSign(sign, names) for sign, names in chosen if names)
 
 
-def _started(shelf: "weakref.ref[SignShelf]", entries: Sequence[ModelEntry], after_s: float) -> threading.Timer:
+def _started(shelf: "weakref.ref[SignShelf]", after_s: float) -> threading.Timer:
     """Without a hold on the shelf, which goes with its reader."""
 
     def again() -> None:
         there = shelf()
         if there is not None:
-            there._load_again(entries)
+            there._load_again()
 
     timer = threading.Timer(after_s, again)
     timer.daemon = True
