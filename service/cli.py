@@ -3,8 +3,8 @@
 import json
 import math
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import EntryPoint, entry_points
@@ -130,11 +130,12 @@ Model = Annotated[str | None, typer.Option(help="NAME or NAME:VERSION, from `sea
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 
+MakeReader = Callable[[Settings], Reader]
 Serving = Callable[[Settings], AbstractContextManager[Reader]]
 """Opens whoever reads many clips at once, for as long as they are served."""
 
 
-def build_app(make_reader: Callable[[Settings], Reader], serving: Serving | None = None) -> typer.Typer:
+def build_app(make_reader: MakeReader, serving: Serving | None = None) -> typer.Typer:
     """The commands, around whoever reads clips: `serving` for `seashore serve`, one that `make_reader` makes for the others."""
     app = typer.Typer(
         name="seashore",
@@ -154,6 +155,17 @@ def build_app(make_reader: Callable[[Settings], Reader], serving: Serving | None
     ) -> None:
         pass
 
+    _add_serve(app, make_reader, serving)
+    _add_predict(app, make_reader)
+    _add_models(app, make_reader)
+    add_validate(app, make_reader, _settings)
+    add_pacs(app, make_reader, _settings)
+    add_feedback(app, _settings)
+    add_keys(app, _settings)
+    return app
+
+
+def _add_serve(app: typer.Typer, make_reader: MakeReader, serving: Serving | None) -> None:
     @app.command(epilog="Example: seashore serve --host 0.0.0.0 --port 8080")
     def serve(
         host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 is reached from this machine only.")] = None,
@@ -174,6 +186,8 @@ def build_app(make_reader: Callable[[Settings], Reader], serving: Serving | None
         with nullcontext(make_reader(settings)) if serving is None else serving(settings) as reader:
             _serve(settings, reader)
 
+
+def _add_predict(app: typer.Typer, make_reader: MakeReader) -> None:
     @app.command(epilog=EPILOG_PREDICT)
     def predict(
         clips: Annotated[list[Path], typer.Argument(metavar="CLIP", help="MP4, AVI, MOV, MKV, WebM, MPEG, GIF or ultrasound DICOM.")],
@@ -191,30 +205,53 @@ def build_app(make_reader: Callable[[Settings], Reader], serving: Serving | None
         device: Device = None,
     ) -> None:
         """Does the lung slide in these clips? Exits 0 when every clip was answered, 1 when one could not be read."""
-        if overlay is not None and len(clips) > 1:
-            raise _usage_error("--overlay takes one clip at a time.")
-        if report is not None and len(clips) > 1:
-            raise _usage_error("--report takes one clip at a time.")
-        try:
+        wanted = Drawings(overlay, report)
+        _refuse_several(clips, wanted)
+        with _told():
             options = parse_options(saliency, rows, region, mm_per_px, signs)
             reader = make_reader(_settings(device=device))
-            entry = reader.find(model)
-            with err.status(f"Loading {entry} ..."):
-                reader.load(entry)
-            refuse_untold(options.signs, reader.signs() if options.signs else ())
-        except RequestError as error:
-            raise _usage_error(str(error)) from None
-        except SeashoreError as error:
-            err.print(f"{error} {error.log_detail}".strip(), markup=False)
-            raise typer.Exit(EXIT_SOME_FAILED) from None
-        outcomes = _read_all(reader, entry, clips, options, Drawings(overlay, report))
-        _print_json(outcomes) if as_json else _print_words(outcomes)
-        for outcome in outcomes:
-            if outcome.error is not None:
-                err.print(f"{outcome.path}: {outcome.error}", markup=False)
-        if any(outcome.error is not None for outcome in outcomes):
-            raise typer.Exit(EXIT_SOME_FAILED)
+            entry = _loaded(reader, model, options)
+        _print_outcomes(_read_all(reader, entry, clips, options, wanted), as_json=as_json)
 
+
+def _refuse_several(clips: list[Path], wanted: Drawings) -> None:
+    for option, out_file in (("--overlay", wanted.overlay), ("--report", wanted.report)):
+        if out_file is not None and len(clips) > 1:
+            raise _usage_error(f"{option} takes one clip at a time.")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What keeps all clips from being read ends the command, with a sentence."""
+    try:
+        yield
+    except RequestError as error:
+        raise _usage_error(str(error)) from None
+    except SeashoreError as error:
+        raise _failure(error) from None
+
+
+def _loaded(reader: Reader, model: str | None, options: Options) -> ModelEntry:
+    """With the models of the signs that are asked for. Raises: RequestError, OperatorError."""
+    entry = reader.find(model)
+    with err.status(f"Loading {entry} ..."):
+        reader.load(entry)
+        if options.signs:
+            reader.load_signs()
+    refuse_untold(options.signs, reader.signs() if options.signs else ())
+    return entry
+
+
+def _print_outcomes(outcomes: list[Outcome], *, as_json: bool) -> None:
+    _print_json(outcomes) if as_json else _print_words(outcomes)
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    for outcome in failed:
+        err.print(f"{outcome.path}: {outcome.error}", markup=False)
+    if failed:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _add_models(app: typer.Typer, make_reader: MakeReader) -> None:
     @app.command()
     def models() -> None:
         """The models that can be asked, the newest version of each first."""
@@ -227,12 +264,6 @@ def build_app(make_reader: Callable[[Settings], Reader], serving: Serving | None
             table.add_row(entry.name, entry.version, "default" if entry.is_default else "")
         out.print(table)
 
-    add_validate(app, make_reader, _settings)
-    add_pacs(app, make_reader, _settings)
-    add_feedback(app, _settings)
-    add_keys(app, _settings)
-    return app
-
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
@@ -243,6 +274,11 @@ def _print_version(is_asked: bool) -> None:
 def _usage_error(sentence: str) -> typer.Exit:
     err.print(sentence, markup=False)
     return typer.Exit(EXIT_USAGE)
+
+
+def _failure(error: SeashoreError) -> typer.Exit:
+    err.print(f"{error} {error.log_detail}".strip(), markup=False)
+    return typer.Exit(EXIT_SOME_FAILED)
 
 
 def _settings(**given: str | int | None) -> Settings:
@@ -290,8 +326,7 @@ def _serve_on_ray(settings: Settings) -> None:
         with ray_app.readers_on_ray(settings) as reader:
             _serve(ray_app.for_cluster(settings), reader)
     except SeashoreError as error:
-        err.print(f"{error} {error.log_detail}".strip(), markup=False)
-        raise typer.Exit(EXIT_SOME_FAILED) from None
+        raise _failure(error) from None
 
 
 def _check_exposure(settings: Settings) -> None:

@@ -16,7 +16,7 @@ from service.engine.healing import Care, HealingDevice
 from service.engine.precision import Precision
 from service.engine.select import open_engine
 from service.engine.turn import Device
-from service.errors import BadBundle, EngineFailed
+from service.errors import BadBundle
 from service.findings import Analysis
 from service.model import LoadedModel
 from service.pipeline import Options, analyse
@@ -27,7 +27,6 @@ GOLDEN_TOLERANCE = 0.02
 GOLDEN_TOLERANCE_PX = 1.0
 SALIENCY_TOLERANCE = 0.05
 """Of a logit, between the two graphs: each may be rounded by `precision.LOGIT_LIMIT`."""
-LOAD_AGAIN_AFTER_S = 30
 
 
 def load_model(directory: Path, device: str, precision: Precision = Precision.FLOAT32, share: Share | None = None) -> LoadedModel:
@@ -51,10 +50,7 @@ def load_healing_model(directory: Path, device: str, precision: Precision, care:
     def check(opened: Device) -> None:
         check_golden(LoadedModel(bundle, opened))
 
-    try:
-        return LoadedModel(bundle, HealingDevice(opened_engine, check, care))
-    except EngineFailed as error:  # a driver may be up later than the service, after a power cut
-        raise error.anew(retry_after_s=LOAD_AGAIN_AFTER_S) from error
+    return LoadedModel(bundle, HealingDevice(opened_engine, check, care))
 
 
 def _warm_engine(bundle: Bundle, device: str, precision: Precision, share: Share | None) -> GraphEngine:

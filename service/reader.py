@@ -61,7 +61,7 @@ class Reader(Protocol):
         ...
 
     def signs(self) -> tuple[SignEntry, ...]:
-        """The models of signs beside sliding that are offered, by name."""
+        """The models of signs beside sliding that are offered, by name. Loads none: until some have been, those that the store states."""
         ...
 
     def find(self, model: str | None) -> ModelEntry:
@@ -74,6 +74,10 @@ class Reader(Protocol):
 
     def load(self, entry: ModelEntry) -> None:
         """Have a bundle verified, its golden clip checked and its engine warm. Raises: OperatorError."""
+        ...
+
+    def load_signs(self) -> None:
+        """Have the models of signs loaded, as far as they can be; the log says which cannot."""
         ...
 
     def reload(self) -> ModelEntry:
@@ -168,7 +172,7 @@ class ClipReader(OverShelf[LoadedModel]):
         self._signs = SignShelf(settings.model_store, load_sign or sign_here, settings.trusted_keys)
 
     def standing(self) -> ReaderStanding:
-        return ReaderStanding(tuple(map(self._with_device, self._shelf.standings())))
+        return ReaderStanding(tuple(map(self._with_device, self._shelf.standings())), signs=self._signs.standings())
 
     def trouble(self) -> SeashoreError | None:
         model = self._shelf.current
@@ -195,10 +199,14 @@ class ClipReader(OverShelf[LoadedModel]):
     def signs(self) -> tuple[SignEntry, ...]:
         return self._signs.entries()
 
+    def load_signs(self) -> None:
+        self._signs.offered()
+
     def reload(self) -> ModelEntry:
-        entry = super().reload()
-        self._signs.look()
-        return entry
+        try:
+            return super().reload()
+        finally:
+            self._signs.look()  # what is wrong with a model of sliding keeps none of signs from being mended
 
     def open_handed(self, file: HandedFile, *, unhurried: bool = False) -> Clip:
         """As `open`, of a file that somebody else opened."""

@@ -48,12 +48,21 @@ class ModelShelf(Generic[Loaded]):
     """What is asked when no version is named stays what it was when that was first loaded, whatever is laid into the store, until
     `reload` has loaded its successor: a bundle that is broken never takes the place of one that works."""
 
-    def __init__(self, store: Path, default: str | None, load: Callable[[Path], Loaded], trusted_keys: Path | None = None) -> None:
-        """`trusted_keys`: of those whose bundles are taken (`service.signature`); None takes every bundle."""
+    def __init__(
+        self,
+        store: Path,
+        default: str | None,
+        load: Callable[[Path], Loaded],
+        trusted_keys: Path | None = None,
+        stated: Callable[[Path], str] = stated_sha256,
+    ) -> None:
+        """`trusted_keys`: of those whose bundles are taken (`service.signature`); None takes every bundle. `stated`: the sha256 of the
+        model in a folder, as the manifest of this kind of bundle states it."""
         self._store = store
         self._default = default
         self._load = load
         self._trusted_keys = trusted_keys
+        self._stated = stated
         self._lock = threading.Lock()
         self._places: dict[Path, _Place[Loaded]] = {}
         self._current: Path | None = None
@@ -90,7 +99,7 @@ class ModelShelf(Generic[Loaded]):
 
     def digest(self, entry: ModelEntry) -> str:
         """Raises: BadBundle."""
-        return stated_sha256(self._folder(entry))
+        return self._stated(self._folder(entry))
 
     def get(self, entry: ModelEntry) -> Loaded:
         """Blocks while the bundle is being loaded, here or in another thread. Raises: OperatorError."""
@@ -103,10 +112,15 @@ class ModelShelf(Generic[Loaded]):
         return loaded
 
     def forget_others(self, entries: Sequence[ModelEntry]) -> None:
-        """All bundles but these, whose engines go with their last readings; and those of these that failed, so that they are tried anew."""
+        """All bundles but these, whose engines go with their last readings."""
         kept = {self._folder(entry) for entry in entries}
         with self._lock:
-            self._places = {folder: place for folder, place in self._places.items() if folder in kept and place.error is None}
+            self._places = {folder: place for folder, place in self._places.items() if folder in kept}
+
+    def forget_failures(self) -> None:
+        """What failed is tried anew when it is next asked for, whatever its error said."""
+        with self._lock:
+            self._places = {folder: place for folder, place in self._places.items() if place.error is None}
 
     def reload(self) -> ModelEntry:
         """Look into the store again, and ask its newest default from now on, once it has been loaded and checked beside the present one.
@@ -163,7 +177,7 @@ class ModelShelf(Generic[Loaded]):
         place = self._places.get(folder, _Place())
         sha256, error = "", place.error or self._refused.get(folder)
         try:
-            sha256 = stated_sha256(folder)
+            sha256 = self._stated(folder)
         except BadBundle as unreadable:
             error = error or unreadable
         presence, told = _presence(place, error), None if place.loaded is not None else error

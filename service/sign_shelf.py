@@ -1,16 +1,20 @@
 """The models of signs that a service offers: the newest version of each name in the store's part for them."""
 
 import logging
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from service.engine.healing import HealingDevice
 from service.errors import BadBundle, BadOption, OperatorError
 from service.findings import ALL_SIGNS, SIGNS
 from service.shelf import ModelEntry, ModelShelf
 from service.sign_bundle import FOLDER, newest_sign_bundles, stated_sign_bundle
 from service.sign_reading import AskedSign, LoadedSign
+from service.standing import ModelStanding, SignStanding
 
 log = logging.getLogger(__name__)
 
@@ -36,35 +40,84 @@ def stated_signs(store: Path) -> tuple[SignEntry, ...]:
 
 
 class SignShelf:
-    """A sign's bundle that is broken keeps no clip from being read for sliding: only who asks for its signs is told."""
+    """A sign's bundle that is broken keeps no clip from being read for sliding: only who asks for its signs is told.
+
+    Where loading failed for a reason that may pass, it is tried again by itself, and nobody waits for it.
+    """
 
     def __init__(self, store: Path, load: Callable[[Path], LoadedSign], trusted_keys: Path | None = None) -> None:
         """`load` opens the bundle in a folder; `store` is the model store."""
         self._store = store
-        self._shelf = ModelShelf(store / FOLDER, None, load, trusted_keys)
+        self._shelf = ModelShelf(store / FOLDER, None, load, trusted_keys, lambda folder: stated_sign_bundle(folder).sha256)
+        self._looking = threading.Lock()
         self._entries: tuple[ModelEntry, ...] | None = None
+        self._later: tuple[ModelEntry, ...] = ()
+        """What is worth another try, when `_again` is due."""
+        self._again: threading.Timer | None = None
 
     def look(self) -> None:
         """Offer what the store holds now, loaded. What cannot be loaded is logged, and told to whoever asks for it."""
-        newest = [(folder.parent.name, folder.name) for folder in newest_sign_bundles(self._store)]
-        entries = tuple(entry for entry in self._shelf.entries() if (entry.name, entry.version) in newest)
-        self._shelf.forget_others((*entries, *(self._entries or ())))  # those that failed, too: they are tried anew
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
+        newest = self._newest()
+        entries = tuple(entry for entry in self._shelf.entries() if str(entry) in newest)
+        self._shelf.forget_failures()
+        self._load(entries)
+        self._entries = entries
+        self._shelf.forget_others(entries)
+
+    def _load(self, entries: Sequence[ModelEntry]) -> None:
+        """As far as they can be; what may come to work is tried once more later."""
+        later: dict[ModelEntry, int] = {}
         for entry in entries:
             try:
                 self._shelf.get(entry)
             except OperatorError as error:
                 log.error("signs: %s cannot be read with: %s: %s %s", entry, error.code, error, error.log_detail)
-        self._entries = entries
-        self._shelf.forget_others(entries)
+                if error.retry_after_s is not None:
+                    later[entry] = error.retry_after_s
+        if self._again is not None:
+            self._again.cancel()
+        self._later = tuple(later)
+        self._again = _started(weakref.ref(self), max(later.values())) if later else None
+
+    def _load_again(self) -> None:
+        with self._looking:
+            self._load(self._later)
 
     def entries(self) -> tuple[SignEntry, ...]:
-        """Those that it offers, by name."""
+        """Those that it offers, by name; before anybody has looked, those that the store states. Loads nothing."""
+        if self._entries is None:
+            return stated_signs(self._store)
         return tuple(SignEntry(sign.bundle.name, sign.bundle.version, sign.bundle.signs, is_loaded=True) for sign in self.offered())
+
+    def standings(self) -> tuple[SignStanding, ...]:
+        """Those that it offers or would if it could; before anybody has looked, the newest of each name. Loads none, and waits for none."""
+        meant = self._newest() if self._entries is None else {str(entry) for entry in self._entries}
+        return tuple(self._standing(model) for model in self._shelf.standings() if f"{model.name}:{model.version}" in meant)
+
+    def _newest(self) -> set[str]:
+        return {f"{folder.parent.name}:{folder.name}" for folder in newest_sign_bundles(self._store)}
+
+    def _standing(self, model: ModelStanding) -> SignStanding:
+        sign = self._shelf.peek(model.name, model.version)
+        if sign is not None:
+            trouble = sign.engine.trouble if isinstance(sign.engine, HealingDevice) else None
+            code, detail = ("", "") if trouble is None else (trouble.code, str(trouble))
+            return SignStanding(replace(model, device=sign.engine.device, code=code, detail=detail), sign.bundle.signs)
+        try:
+            return SignStanding(model, stated_sign_bundle(self._store / FOLDER / model.name / model.version).signs)
+        except BadBundle:
+            return SignStanding(model, ())
 
     def offered(self) -> tuple[LoadedSign, ...]:
         """Those that could be loaded, by name."""
         if self._entries is None:
-            self.look()
+            with self._looking:
+                if self._entries is None:  # nobody else has meanwhile
+                    self._look()
         loaded = [self._shelf.peek(entry.name, entry.version) for entry in self._entries or ()]
         return tuple(sign for sign in loaded if sign is not None)
 
@@ -82,6 +135,20 @@ class SignShelf:
         tellers = {name: next((sign for sign in offered if name in sign.bundle.signs), None) for name in wanted}
         chosen = [(sign, tuple(name for name in wanted if tellers[name] is sign)) for sign in offered]
         return tuple(AskedSign(sign, names) for sign, names in chosen if names)
+
+
+def _started(shelf: "weakref.ref[SignShelf]", after_s: float) -> threading.Timer:
+    """Without a hold on the shelf, which goes with its reader."""
+
+    def again() -> None:
+        there = shelf()
+        if there is not None:
+            there._load_again()
+
+    timer = threading.Timer(after_s, again)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def refuse_untold(signs: tuple[str, ...], entries: Sequence[SignEntry]) -> None:

@@ -55,11 +55,20 @@ class ModelStanding:
     precision: str = ""
     """What it is really calculated in; "" unless it is loaded here."""
     code: str = ""
-    """Of the error for which it was refused."""
+    """Of the error for which it was refused; of a model of signs also of what befell its device."""
     detail: str = ""
     """That error's sentence."""
     work: DeviceStanding | None = None
     """What its device does; None unless it is loaded here."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignStanding:
+    """One model of signs beside sliding."""
+
+    model: ModelStanding
+    signs: tuple[str, ...]
+    """Those that it tells; none where its manifest cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +90,5 @@ class ReaderStanding:
     """By name, the newest version first."""
     processes: ProcessesStanding | None = None
     """None where clips are not read in processes of this machine."""
+    signs: tuple[SignStanding, ...] = ()
+    """By name: of each the version that is offered, or will be."""

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from service.cine.clip import DEFAULT_LIMITS, DecodeLimits
+from service.errors import BadBundle
 from service.pipeline import Options
 from service.reader import ClipReader
 from service.reading import Saliency
 from service.settings import Settings
 from tests.fakes import pdf
 from tests.fakes.service import shipped_bundle, shipped_reader
+from tests.fakes.signs import write_bright
 
 
 def test_a_report_shows_the_limits_of_the_model_that_answered_and_none_when_it_has_left_the_store(tmp_path: Path) -> None:
@@ -26,6 +28,15 @@ def test_a_report_shows_the_limits_of_the_model_that_answered_and_none_when_it_h
     known, unknown = (set(pdf.text((tmp_path / name).read_bytes()).split("\n")) for name in ("known", "gone"))
     assert {"ABSENT", "PRESENT", "Analysed", "2026-11-21 00:00 UTC"} <= known
     assert {"ABSENT", "PRESENT"} & unknown == set()
+
+
+def test_models_of_signs_are_looked_for_anew_also_where_that_of_sliding_cannot_be(tmp_path: Path) -> None:
+    write_bright(tmp_path / "store")
+    reader = ClipReader(Settings(device="cpu", model_store=tmp_path / "store"))
+    with pytest.raises(BadBundle, match=r"^The model store holds no model\.$"):
+        reader.reload()
+
+    assert [(entry.name, entry.is_loaded) for entry in reader.signs()] == [("bright", True)]
 
 
 def test_a_job_may_be_as_long_as_it_says_at_1080p(monkeypatch: pytest.MonkeyPatch) -> None:

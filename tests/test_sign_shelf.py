@@ -3,13 +3,21 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from service.errors import BadBundle, BadOption
+from service import sign_loading
+from service.engine.base import GraphEngine, Task
+from service.engine.healing import LOAD_AGAIN_AFTER_S, Care, HealingDevice
+from service.errors import BadBundle, BadOption, EngineFailed
 from service.findings import ALL_SIGNS, SIGNS, SignReason, SignReasonCode
 from service.sign_bundle import SignBundle, read_sign_bundle
+from service.sign_loading import load_healing_sign
 from service.sign_reading import LoadedSign, untold
 from service.sign_shelf import SignEntry, SignShelf, refuse_untold, stated_signs
+from service.standing import Presence
+from tests.fakes.engine import FragileEngine
+from tests.fakes.service import wait_until
 from tests.fakes.signs import FRAME, opened, write_bright
 
 WHY = SignReason(SignReasonCode.TOO_SHORT, "")
@@ -85,6 +93,113 @@ def test_a_broken_one_is_tried_again_when_it_is_looked_for(store: Path, tmp_path
     shelf.look()
 
     assert tellers(shelf, "b_lines") == {"second": ("b_lines",)}
+
+
+class Comes:
+    """Opens bundles on a device that comes up with the try of that number."""
+
+    def __init__(self, at_try: int, again_s: int | None = 0) -> None:
+        self.tries: list[str] = []
+        self._at_try = at_try
+        self._again_s = again_s
+
+    def __call__(self, folder: Path) -> LoadedSign:
+        bundle = read_sign_bundle(folder)
+        self.tries.append(str(bundle))
+        if self.tries.count(str(bundle)) < self._at_try:
+            raise EngineFailed("There is no such device.", retry_after_s=self._again_s)
+        return LoadedSign(bundle, opened(bundle))
+
+
+def test_a_device_that_comes_up_later_is_tried_again_by_itself(store: Path) -> None:
+    spoil(store / "signs" / "frames" / "1.0.0")
+    load = Comes(at_try=3)
+    shelf = SignShelf(store, load)
+    shelf.look()
+
+    assert wait_until(lambda: tellers(shelf, "b_lines") == {"second": ("b_lines",)})
+    assert load.tries == ["second:1.0.0"] * 3
+
+
+def test_what_is_broken_is_not_tried_again_by_itself(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spoil(store / "signs" / "frames" / "1.0.0")
+    shelf = SignShelf(store, Comes(at_try=2))
+    shelf.look()
+
+    assert wait_until(lambda: tellers(shelf, *ALL_SIGNS) == {"second": ("b_lines",)})
+    assert caplog.text.count("frames:1.0.0 cannot be read with: bad_bundle") == 1
+
+
+def test_a_failure_that_does_not_say_when_waits_for_somebody_to_look(store: Path) -> None:
+    load = Comes(at_try=2, again_s=None)
+    shelf = SignShelf(store, load)
+    shelf.look()
+    assert (shelf.offered(), shelf.offered()) == ((), ())
+
+    shelf.look()
+
+    assert load.tries == ["frames:1.0.0", "second:1.0.0"] * 2
+    assert len(shelf.offered()) == 2
+
+
+def test_a_model_that_was_taken_away_meanwhile_is_not_tried_again(store: Path) -> None:
+    load = Comes(at_try=9, again_s=1)
+    shelf = SignShelf(store, load)
+    shelf.look()
+    shutil.rmtree(store / "signs")
+    shelf.look()
+
+    assert not wait_until(lambda: len(load.tries) > 2, 1.5)
+
+
+def test_a_service_says_when_a_device_that_is_not_there_is_worth_another_try(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_device(*arguments: object, **options: object) -> GraphEngine:
+        raise EngineFailed("There is no such device.")
+
+    monkeypatch.setattr(sign_loading, "open_engine", no_device)
+    with pytest.raises(EngineFailed, match=r"^There is no such device\.$") as failed:
+        load_healing_sign(store / "signs" / "second" / "1.0.0", "cuda", Care(1.0, 1, lambda: None))
+
+    assert failed.value.retry_after_s == LOAD_AGAIN_AFTER_S
+
+
+def test_how_each_stands_is_told_before_and_after_it_is_loaded(store: Path) -> None:
+    spoil(store / "signs" / "second" / "1.0.0")
+    shelf = SignShelf(store, Loads())
+    before = shelf.standings()
+    shelf.look()
+
+    assert [(one.model.name, one.signs, one.model.presence, one.model.code) for one in before] == [
+        ("frames", ("a_lines", "b_lines", "effusion"), Presence.NOT_ASKED, ""),
+        ("second", ("b_lines",), Presence.NOT_ASKED, ""),
+    ]
+    frames, second = shelf.standings()
+    assert (frames.model.presence, frames.model.device, frames.model.detail) == (Presence.LOADED, "cpu (ONNX Runtime)", "")
+    assert (second.model.presence, second.model.device, second.model.code) == (Presence.REFUSED, "", "bad_bundle")
+
+
+def test_a_newer_one_that_waits_to_be_looked_for_does_not_hide_the_one_that_is_asked(store: Path) -> None:
+    shelf = SignShelf(store, Loads())
+    shelf.look()
+    write_bright(store, ("b_lines",), name="second", version="1.1.0")
+
+    assert [one.model.version for one in shelf.standings()] == ["1.0.0", "1.0.0"]
+    shelf.look()
+    assert [one.model.version for one in shelf.standings()] == ["1.0.0", "1.1.0"]
+
+
+def test_a_loaded_one_whose_device_is_ill_says_so(store: Path) -> None:
+    engine = FragileEngine()
+    device = HealingDevice(lambda: engine, lambda opened: None, Care(9.0, 1, lambda: None, pauses_s=(60.0,)))
+    shelf = SignShelf(store, lambda folder: LoadedSign(read_sign_bundle(folder), device))
+    shelf.look()
+    engine.lose()
+    with device.turn() as turn, pytest.raises(EngineFailed):
+        turn.ask(Task.CLASSIFY, np.zeros((1, 1, 1, 1, 1), np.uint8)).result(5)
+
+    model = shelf.standings()[0].model
+    assert (model.presence, model.code) == (Presence.LOADED, "engine_failed")
+    assert model.detail == "The model's device failed. Its engine is being started again: ask again in 15 s."
 
 
 def test_where_signatures_are_asked_for_an_unsigned_model_is_not_offered(store: Path, tmp_path: Path) -> None:

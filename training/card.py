@@ -38,67 +38,67 @@ def write_card(
     experiment: Experiment, calibration: Calibration, figures: Mapping[str, Any], trained_on: list[LabelledClip], command: str
 ) -> str:
     """The text of MODEL_CARD.md."""
+    sections = {
+        "What it is for": [INTENDED],
+        "What it is": _what_it_is(experiment, calibration),
+        "How it was made": _how_it_was_made(experiment, command, len(trained_on)),
+        "What it is worth": [*_controls(figures["controls"]), "", *_verdicts(figures["verdicts"]), "", *_others(figures)],
+        "What it does not know": [LIMITS],
+        "Data and attribution": _data(trained_on),
+    }
+    lines = [line for heading, text in sections.items() for line in ("", f"## {heading}", *text)]
+    return "\n".join([f"# {experiment.name} {experiment.version}", *lines, ""])
+
+
+def _what_it_is(experiment: Experiment, calibration: Calibration) -> list[str]:
     fit, spec = experiment.fit, experiment.spec
-    return "\n".join(
-        [
-            f"# {experiment.name} {experiment.version}",
-            "",
-            "## What it is for",
-            INTENDED,
-            "",
-            "## What it is",
-            f"{fit.model}, width {fit.width}, on patches {spec.patch_shape} (C T h w; bands {', '.join(spec.bands)}) at {spec.fps:g} fps, "
-            f"stabilised by the wall's own motion: {spec.stabilised}. The clip's probability is a logistic",
-            "regression on the network's pooled logit, that logit minus the wall's, the measured slide of lung past wall, and that slide",
-            "over wall past wall:",
-            "",
-            f"    logit = {calibration.intercept:+.2f} {calibration.model_logit:+.2f} model "
-            f"{calibration.model_past_wall:+.2f} model past wall {calibration.log_slide:+.2f} log slide "
-            f"{calibration.log_slide_past_wall:+.2f} log slide past wall",
-            "",
-            f"Present above {calibration.present_above:.2f}, absent below {calibration.absent_below:.2f}; no verdict when the clip's "
-            f"own wall scores above {calibration.wall_control_above:.2f} or a lung point is suspected. The limits are conformal: one more",
-            f"clip of a kind of control it was set on is called present with a chance of at most {MAX_FALSE_PRESENT:.0%}, one more healthy "
-            f"clip absent with at most {MAX_FALSE_ABSENT:.0%},",
-            'as far as such clips are like those (few patients, and the network was trained on them). The control "wall" sets no limit.',
-            "",
-            "## How it was made",
-            "    " + command,
-            "",
-            f"Seed {fit.seed}, recipe {dict(experiment.recipe)}. Twins of real video that differ in an added slide alone "
-            "(locked, mirror, wall), the clips' own chest walls, and pairs of phantoms; see `training/counterfactual.py`.",
-            "",
-            *input_lines(len(trained_on)),
-            "## What it is worth",
-            *_controls(figures["controls"]),
-            "",
-            *_verdicts(figures["verdicts"]),
-            "",
-            *_others(figures),
-            "",
-            "## What it does not know",
-            LIMITS,
-            "",
-            "## Data and attribution",
-            *attribution(trained_on),
-            *(["They were cut into strips, and slides were added to some."] if trained_on else []),
-            "",
-            "Phantoms are made by `training/phantom`; the golden clip is one.",
-            "",
-        ]
-    )
+    return [
+        f"{fit.model}, width {fit.width}, on patches {spec.patch_shape} (C T h w; bands {', '.join(spec.bands)}) at {spec.fps:g} fps, "
+        f"stabilised by the wall's own motion: {spec.stabilised}. The clip's probability is a logistic",
+        "regression on the network's pooled logit, that logit minus the wall's, the measured slide of lung past wall, and that slide",
+        "over wall past wall:",
+        "",
+        f"    logit = {calibration.intercept:+.2f} {calibration.model_logit:+.2f} model "
+        f"{calibration.model_past_wall:+.2f} model past wall {calibration.log_slide:+.2f} log slide "
+        f"{calibration.log_slide_past_wall:+.2f} log slide past wall",
+        "",
+        f"Present above {calibration.present_above:.2f}, absent below {calibration.absent_below:.2f}; no verdict when the clip's "
+        f"own wall scores above {calibration.wall_control_above:.2f} or a lung point is suspected. The limits are conformal: one more",
+        f"clip of a kind of control it was set on is called present with a chance of at most {MAX_FALSE_PRESENT:.0%}, one more healthy "
+        f"clip absent with at most {MAX_FALSE_ABSENT:.0%},",
+        'as far as such clips are like those (few patients, and the network was trained on them). The control "wall" sets no limit.',
+    ]
+
+
+def _how_it_was_made(experiment: Experiment, command: str, num_clips: int) -> list[str]:
+    return [
+        "    " + command,
+        "",
+        f"Seed {experiment.fit.seed}, recipe {dict(experiment.recipe)}. Twins of real video that differ in an added slide alone "
+        "(locked, mirror, wall), the clips' own chest walls, and pairs of phantoms; see `training/counterfactual.py`.",
+        *input_lines(num_clips),
+    ]
+
+
+def _data(trained_on: Sequence[LabelledClip]) -> list[str]:
+    return [
+        *attribution(trained_on),
+        *(["They were cut into strips, and slides were added to some."] if trained_on else []),
+        "",
+        "Phantoms are made by `training/phantom`; the golden clip is one.",
+    ]
 
 
 def input_lines(num_clips: int) -> list[str]:
-    """How the manifest's `input_statistics` were made; nothing of too few clips for them."""
+    """A paragraph on how the manifest's `input_statistics` were made, below another; nothing of too few clips for them."""
     if num_clips < FEWEST_CLIPS:
         return []
     return [
+        "",
         f"What the {num_clips} clips it learned from were like is in `manifest.json` (`input_statistics`): grey level and contrast of the",
         "lung, grey level of the wall, frame rate, scale, depth of the pleura, motion of wall and lung, quality. Each clip was read as the",
         "service reads one that comes in; of each figure the quintiles are kept, and how many clips lie between them. The service holds",
         "what comes in against them (`seashore_input_drift`).",
-        "",
     ]
 
 

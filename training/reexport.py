@@ -87,8 +87,8 @@ def _card(old: Bundle, version: str, num_clips: int) -> str:
             "",
             f"{old}, exported again: the same weights, `model.onnx` (sha256 {old.sha256[:12]}), calibration and golden clip, so the same",
             "answers; `saliency.onnx` is written anew and gives the same gradients, to rounding.",
-            "",
             *input_lines(num_clips),
+            "",
             "What follows is that bundle's card.",
             rest,
         ]

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import MutableHeaders
@@ -81,6 +81,32 @@ def create_app(settings: Settings, reader: Reader) -> FastAPI:
     back = BackRoom.furnish(settings, reader, room.observe)
     health = Health(room, back)
 
+    app = SeashoreAPI(
+        title="Seashore",
+        version=__version__,
+        summary="Does the lung slide? Reads lung-ultrasound clips.",
+        description=openapi.DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        docs_url=None,  # both pages fetch their scripts from elsewhere
+        redoc_url=None,
+        lifespan=_lifespan(room, back, health),
+    )
+    routers = _routers(door, room, back, health)
+    for router in routers:
+        app.include_router(router)
+    app.mount("/web", StaticFiles(directory=WEB), name="web")
+    _answer_errors_as_problems(app, room)
+    app.add_middleware(SmallBody)
+    app.add_middleware(Guard, door=door, settings=settings)
+    app.add_middleware(LastResort, failures=room.failures)
+    routes = [*app.routes, *(route for router in routers for route in router.routes)]
+    app.add_middleware(RequestLog, metrics=room.metrics, routes=routes)
+    return app
+
+
+def _lifespan(room: ReadingRoom, back: BackRoom | None, health: Health) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """From when the server listens to when it has stopped."""
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
@@ -99,16 +125,11 @@ def create_app(settings: Settings, reader: Reader) -> FastAPI:
         if back is not None:
             await asyncio.to_thread(back.stop)
 
-    app = SeashoreAPI(
-        title="Seashore",
-        version=__version__,
-        summary="Does the lung slide? Reads lung-ultrasound clips.",
-        description=openapi.DESCRIPTION,
-        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        docs_url=None,  # both pages fetch their scripts from elsewhere
-        redoc_url=None,
-        lifespan=lifespan,
-    )
+    return lifespan
+
+
+def _routers(door: Door, room: ReadingRoom, back: BackRoom | None, health: Health) -> list[APIRouter]:
+    """Of all addresses that this deployment has; what they look at is also told as metrics."""
     routers = [api_routes(room), health_routes(health)]
     watch = None
     if back is not None:
@@ -119,17 +140,7 @@ def create_app(settings: Settings, reader: Reader) -> FastAPI:
             room.metrics.registry.register(QueueMetrics(watch))
     desk = NodeDesk(room, back, watch)
     room.metrics.registry.register(NodeMetrics(desk, room.queue, health, door))
-    routers += [node_routes(desk, WEB), page_routes(WEB)]
-    for router in routers:
-        app.include_router(router)
-    app.mount("/web", StaticFiles(directory=WEB), name="web")
-    _answer_errors_as_problems(app, room)
-    app.add_middleware(SmallBody)
-    app.add_middleware(Guard, door=door, settings=settings)
-    app.add_middleware(LastResort, failures=room.failures)
-    routes = [*app.routes, *(route for router in routers for route in router.routes)]
-    app.add_middleware(RequestLog, metrics=room.metrics, routes=routes)
-    return app
+    return [*routers, node_routes(desk, WEB), page_routes(WEB)]
 
 
 def _prepare(room: ReadingRoom, back: BackRoom | None) -> None:

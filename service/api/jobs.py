@@ -60,7 +60,13 @@ log = logging.getLogger(__name__)
 
 def jobs_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
     router = APIRouter()
+    _add_handing_in(router, room, office)
+    _add_following(router, office)
+    _add_answers(router, room, office)
+    return router
 
+
+def _add_handing_in(router: APIRouter, room: ReadingRoom, office: JobOffice) -> None:
     @router.post("/v1/jobs", operation_id="create_job", response_model=JobSchema, **JOBS_DOCUMENTATION)
     async def create(
         request: Request,
@@ -94,6 +100,8 @@ def jobs_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
         status = 200 if job.state is State.DONE else 202
         return Response(_schema(office, job).model_dump_json(), status, {"location": f"/v1/jobs/{job.id}"}, "application/json")
 
+
+def _add_following(router: APIRouter, office: JobOffice) -> None:
     @router.get("/v1/jobs/{job}", operation_id="job", **JOB_DOCUMENTATION)
     async def show(job: str, request: Request) -> JobSchema:
         return _schema(office, await asyncio.to_thread(office.find, job, principal_of(request).owns))
@@ -109,6 +117,8 @@ def jobs_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
         first = await asyncio.to_thread(office.find, job, principal_of(request).owns)
         return StreamingResponse(_events(office, first), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
+
+def _add_answers(router: APIRouter, room: ReadingRoom, office: JobOffice) -> None:
     @router.get("/v1/jobs/{job}/result", operation_id="job_result", **JOB_RESULT_DOCUMENTATION)
     async def result(job: str, request: Request, folder: ScratchFolder) -> Response:
         accept = request.headers.get("accept")
@@ -126,8 +136,6 @@ def jobs_routes(room: ReadingRoom, office: JobOffice) -> APIRouter:
         feedback = Feedback(said.opinion, said.note, said.sign)
         await asyncio.to_thread(office.hear, job, wanted.asked, wanted.answered.analysis, feedback)
         return Response(status_code=204)
-
-    return router
 
 
 @dataclass(frozen=True, slots=True)

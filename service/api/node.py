@@ -48,6 +48,7 @@ def _on_the_wire(view: View, desk: NodeDesk) -> wire.NodeSchema:
         started_at=view.started_at,
         versions=view.versions,
         models=_models(view),
+        signs=_signs(view),
         device=_device(view),
         queue=_queue(view),
         processes=_processes(view),
@@ -63,6 +64,12 @@ def _models(view: View) -> list[wire.ModelStandingSchema] | None:
     if view.reader is None:
         return None
     return [wire.ModelStandingSchema.model_validate(asdict(model) | {"default": model.is_default}) for model in view.reader.models]
+
+
+def _signs(view: View) -> list[wire.SignStandingSchema] | None:
+    if view.reader is None:
+        return None
+    return [wire.SignStandingSchema.model_validate(asdict(sign.model) | {"signs": list(sign.signs)}) for sign in view.reader.signs]
 
 
 def _device(view: View) -> wire.DeviceSchema | None:

@@ -26,8 +26,8 @@ def health(problems: Iterable[NodeProblemSchema]) -> Health:
 
 
 def problems(view: View) -> list[NodeProblemSchema]:
-    told = chain(_readiness(view), _unseen(view), _disk(view), _queue(view), _results(view), _jobs(view), _reader(view), _failures(view))
-    return list(told)
+    of_clips = chain(_disk(view), _queue(view), _results(view), _jobs(view))
+    return list(chain(_readiness(view), _unseen(view), of_clips, _reader(view), _failures(view), _signs(view)))
 
 
 def _problem(kind: ProblemKind, subject: str = "", **more: object) -> NodeProblemSchema:
@@ -97,6 +97,14 @@ def _reader(view: View) -> Iterator[NodeProblemSchema]:
     processes = view.reader.processes
     if processes is not None and processes.alive < processes.started:
         yield _problem(ProblemKind.PROCESSES_GONE, "processes", count=processes.started - processes.alive)
+
+
+def _signs(view: View) -> Iterator[NodeProblemSchema]:
+    """The least of all: sliding is read all the same."""
+    for sign in () if view.reader is None else view.reader.signs:
+        if sign.model.code:
+            subject = f"{sign.model.name}:{sign.model.version}"
+            yield _problem(ProblemKind.SIGNS_FAIL, subject, code=sign.model.code, detail=sign.model.detail)
 
 
 def _failures(view: View) -> Iterator[NodeProblemSchema]:

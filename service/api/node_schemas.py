@@ -34,6 +34,8 @@ class ProblemKind(StrEnum):
     JOBS_WAIT = "jobs_wait"
     PROCESSES_GONE = "processes_gone"
     MODEL_REFUSED = "model_refused"
+    SIGNS_FAIL = "signs_fail"
+    """A model of signs cannot be asked; sliding is read all the same."""
     RESULTS_GIVEN_UP = "results_given_up"
     RESULTS_WAIT = "results_wait"
     CLIPS_NOT_READ = "clips_not_read"
@@ -63,6 +65,19 @@ class ModelStandingSchema(_Schema):
     precision: str = Field(description='What it is really calculated in; "" unless loaded.', examples=["float32"])
     code: str
     detail: str
+
+
+class SignStandingSchema(_Schema):
+    """One model of signs beside sliding: the version that is offered, or will be."""
+
+    name: str
+    version: str
+    signs: list[str] = Field(description="Those that it tells; none where its manifest cannot be read.")
+    presence: Presence = Field(description="`not_asked`: not loaded yet. `refused`: `detail` says why.")
+    sha256: str = Field(description='Of its model.onnx as its manifest states it; "" where that cannot be read.')
+    device: str = Field(description='Where it really runs; "" unless loaded here.', examples=["cpu (OpenVINO)"])
+    code: str
+    detail: str = Field(description="Why it was refused; of one that is loaded, what befell its device.")
 
 
 class DeviceSchema(_Schema):
@@ -139,6 +154,7 @@ class NodeSchema(_Schema):
     started_at: datetime
     versions: dict[str, str] | None = Field(examples=[{"seashore": "0.1.0", "python": "3.12.3", "openvino": "2026.4.1"}])
     models: list[ModelStandingSchema] | None
+    signs: list[SignStandingSchema] | None = Field(description="Models of signs beside sliding.")
     device: DeviceSchema | None
     queue: ReadingQueueSchema
     processes: ProcessesSchema | None

@@ -36,7 +36,13 @@ from service.telemetry import METRICS_MEDIA_TYPE
 
 def api_routes(room: ReadingRoom) -> APIRouter:
     router = APIRouter()
+    _add_predict(router, room)
+    _add_models(router, room)
+    _add_metrics(router, room)
+    return router
 
+
+def _add_predict(router: APIRouter, room: ReadingRoom) -> None:
     async def predict(
         request: Request,
         folder: ScratchFolder,
@@ -70,6 +76,8 @@ def api_routes(room: ReadingRoom) -> APIRouter:
     router.add_api_route("/v1/predict", predict, methods=["POST"], operation_id="predict", **documented)
     router.add_api_route("/predict", predict, methods=["POST"], operation_id="predict_unversioned", **documented)
 
+
+def _add_models(router: APIRouter, room: ReadingRoom) -> None:
     @router.get("/v1/models", summary="The models that can be asked", operation_id="models")
     async def models() -> ModelsSchema:
         entries = [
@@ -82,6 +90,8 @@ def api_routes(room: ReadingRoom) -> APIRouter:
         ]
         return ModelsSchema(models=entries, signs=signs)
 
+
+def _add_metrics(router: APIRouter, room: ReadingRoom) -> None:
     @router.get(
         "/metrics",
         summary="Counters for Prometheus",
@@ -91,8 +101,6 @@ def api_routes(room: ReadingRoom) -> APIRouter:
     )
     async def metrics() -> Response:
         return Response(await asyncio.to_thread(room.metrics.exposition), media_type=METRICS_MEDIA_TYPE)  # the ledger may be slow
-
-    return router
 
 
 def page_routes(web: Path) -> APIRouter:

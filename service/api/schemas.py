@@ -216,7 +216,7 @@ class SignModelSchema(_Schema):
     name: str
     version: str
     signs: list[str] = Field(description="Those that it tells.")
-    loaded: bool
+    loaded: bool = Field(description="False until the service has tried to load them; then those that could be are listed.")
 
 
 class ModelsSchema(_Schema):

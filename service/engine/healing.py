@@ -31,6 +31,8 @@ OPENED_WITHIN_S = 600.0
 """TensorRT may compile for minutes; what takes longer is stuck as well."""
 RETRY_AFTER_S = 15
 """What is told to whoever asks meanwhile: an engine opens within seconds."""
+LOAD_AGAIN_AFTER_S = 30
+"""Where not even the first engine could be opened: a driver may be up later than the service, after a power cut."""
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +56,20 @@ class HealingDevice:
     """A `Device` over an engine that may have to be opened again."""
 
     def __init__(self, open_engine: Callable[[], Engine], check: Callable[[Device], object], care: Care) -> None:
-        """`check` has an opened engine asked for answers that are known. Raises: EngineFailed, and what `check` raises."""
+        """`check` has an opened engine asked for answers that are known.
+
+        Raises: EngineFailed, which says when it is worth another try; and what else `check` raises.
+        """
         self._open_engine = open_engine
         self._check = check
         self._care = care
         self._lock = threading.Lock()
         self._ill: str = ""
-        self._batcher = self._opened()
+        self._is_given_up = False
+        try:
+            self._batcher = self._opened()
+        except EngineFailed as error:
+            raise error.anew(retry_after_s=LOAD_AGAIN_AFTER_S) from error
         self._device = self._batcher.device
         # Without a hold on this device: its engine goes with the last reading, and the watch with it.
         look_every_s = min(1.0, care.stuck_after_s / 4)
@@ -107,11 +116,18 @@ class HealingDevice:
         log.warning("engine: opened again on %s at try %d, and it answers the golden clip as it must.", self._device, number)
         return True
 
+    def give_up(self) -> None:
+        """Open no other engine any more."""
+        self._is_given_up = True
+        self._care.give_up()
+
     @property
     def care(self) -> Care:
         return self._care
 
     def _why(self) -> EngineFailed:
+        if self._is_given_up:
+            return EngineFailed(f"{self._ill}, and its engine could not be started again in {self._care.tries} tries.")
         sentence = f"{self._ill}. Its engine is being started again: ask again in {RETRY_AFTER_S} s."
         return EngineFailed(sentence, retry_after_s=RETRY_AFTER_S)
 
@@ -161,7 +177,9 @@ def _heal(device: "weakref.ref[HealingDevice]", care: Care) -> None:
             return
         del there
     log.critical("engine: given up after %d tries.", care.tries)
-    care.give_up()
+    there = device()
+    if there is not None:
+        there.give_up()
 
 
 def _within(seconds: float, opened: Callable[[], Batcher]) -> Batcher:

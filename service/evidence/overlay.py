@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from service.cine.ahead import ahead
 from service.cine.clip import Clip, ClipInfo
-from service.evidence import panels, sign_panel
+from service.evidence import panels, side_panel, sign_panel
 from service.evidence.heat import Heat
 from service.evidence.layout import Layout, lay_out
 from service.evidence.mmode import Beam, best_beam, mmode
@@ -89,13 +89,13 @@ class Annotator:
         self._cursor.over(canvas, t_s)
         return canvas
 
-    def _draw_still(self, strip: NDArray[np.uint8] | None, times_s: NDArray[np.float64]) -> tuple[Image, panels.Cursor]:
+    def _draw_still(self, strip: NDArray[np.uint8] | None, times_s: NDArray[np.float64]) -> tuple[Image, side_panel.Cursor]:
         layout, analysis, pen = self.layout, self._analysis, self._pen
         canvas: Image = np.empty((layout.canvas_height, layout.canvas_width, 3), np.uint8)
         canvas[:] = BACKGROUND
         panels.draw_banner(canvas, layout.banner, analysis, pen)
         panels.draw_slide(canvas, layout, analysis, pen)
-        cursor = panels.draw_side(canvas, layout.side, analysis, strip, self._beam, times_s, pen)
+        cursor = side_panel.draw_side(canvas, layout.side, analysis, strip, self._beam, times_s, pen)
         if analysis.signs:
             cursor = replace(cursor, lanes=sign_panel.draw_signs(canvas, layout.signs, analysis.signs, cursor.axis, pen))
         panels.draw_footer(canvas, layout.footer, analysis, pen)

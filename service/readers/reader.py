@@ -71,7 +71,7 @@ class PooledReader(ClipReader):
     def load(self, entry: ModelEntry) -> None:
         """The models of signs as well: whoever asks for them first must not wait for them."""
         super().load(entry)
-        self._signs.offered()
+        self.load_signs()
         self.pool.warm_up(self._num_warm)
 
     def standing(self) -> ReaderStanding:

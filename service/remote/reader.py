@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,8 @@ from service.remote.calls import RemoteBug, Replicas
 from service.remote.sent import Page, SentClip
 from service.settings import Settings
 from service.shelf import ModelEntry, ModelShelf, OverShelf
-from service.sign_shelf import SignEntry, stated_signs
+from service.sign_shelf import SignEntry
+from service.standing import ReaderStanding
 
 START_WITHIN_S = 300.0
 """A cluster's first replicas; machines that must be started for them take minutes."""
@@ -36,14 +38,19 @@ class RemoteReader(OverShelf[bool]):
     """Sends clips to the readers of a cluster. What the model store holds is looked up here; it is the same on every machine."""
 
     def __init__(self, settings: Settings, readers: Replicas) -> None:
-        self._opener = ClipReader(settings)  # opens files; it is never asked for a model
+        self._opener = ClipReader(settings)  # opens files, and says what the store states; it is never asked for a model
         self._readers = readers
-        self._store = settings.model_store
         super().__init__(ModelShelf(settings.model_store, settings.default_model, self._load, settings.trusted_keys))
 
     def signs(self) -> tuple[SignEntry, ...]:
-        """As the store states them: the cluster's readers run them on their own processors, and load them when they are first asked."""
-        return stated_signs(self._store)
+        """As the store states them: the cluster's readers run them on their own processors, and load them when they start."""
+        return self._opener.signs()
+
+    def load_signs(self) -> None:
+        """Not here."""
+
+    def standing(self) -> ReaderStanding:
+        return replace(super().standing(), signs=self._opener.standing().signs)
 
     def open(self, path: Path, *, unhurried: bool = False) -> FileClip:
         """Nothing is looked at yet: what is wrong with the clip is raised by `read`."""

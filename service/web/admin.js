@@ -1,6 +1,6 @@
 // The administrator's page: asks how the node is every few seconds, and says it in words. Lists that say the same are left alone,
 // so that scroll, focus and open details stay where they are.
-import { $, element } from "./dom.js";
+import { $, element, own } from "./dom.js";
 import { letChoose } from "./header.js";
 import { showPacs } from "./pacs.js";
 import { age, clock, fill, figure, size, when } from "./admin_parts.js";
@@ -44,16 +44,9 @@ function headline() {
 function problemLine([said, todo, detail]) {
   const item = element("li");
   if (said) item.append(element("p", said, "problem-said"));
-  if (detail) item.append(english(detail));
+  if (detail) item.append(own(detail));
   item.append(element("p", todo, "todo"));
   return item;
-}
-
-/** A sentence of the service's own. */
-function english(text) {
-  const made = element("p", text, "own");
-  made.lang = "en";
-  return made;
 }
 
 function showHealth() {
@@ -95,18 +88,32 @@ function showWork() {
 }
 
 function modelLine(model) {
-  const item = element("li", "", model.presence);
-  const name = element("p", `${model.name} ${model.version}`, "name");
   const presence = model.device ? `${t("presence_loaded")} ${t("on_device", model)}` : t(`presence_${model.presence}`);
-  item.append(name, element("p", model.default ? `${presence} · ${t("default_model")}` : presence));
-  if (model.detail) item.append(english(model.detail));
-  if (model.sha256) item.append(element("p", `${t("digest")} ${model.sha256}`, "id"));
+  return bundleLine(model, model.default ? `${presence} · ${t("default_model")}` : presence);
+}
+
+function signLine(sign) {
+  const told = sign.signs.map((name) => t(`sign_${name}`)).join(", ");
+  return bundleLine(sign, [t(`sign_${sign.device && sign.code ? "ill" : sign.presence}`, sign), told].filter(Boolean).join(" · "));
+}
+
+/** A bundle of the store; one that cannot be asked stands out, with the reason. */
+function bundleLine({ name, version, sha256, presence, detail }, said) {
+  const item = element("li", "", detail ? "refused" : presence);
+  item.append(element("p", `${name} ${version}`, "name"), element("p", said));
+  if (detail) item.append(own(detail));
+  if (sha256) item.append(element("p", `${t("digest")} ${sha256}`, "id"));
   return item;
 }
 
+function bundles(id, found, line, none) {
+  fill($(id), found ?? [], line);
+  if (!found?.length) fill($(id), [found ? t(none) : t("not_seen")], (text) => element("li", text, "note"));
+}
+
 function showModels() {
-  fill($("models"), node.models ?? [], modelLine);
-  if (!node.models?.length) fill($("models"), [node.models ? t("no_models") : t("not_seen")], (text) => element("li", text, "note"));
+  bundles("models", node.models, modelLine, "no_models");
+  bundles("signs", node.signs, signLine, "no_signs");
   const { device, disk } = node;
   const memory = device?.memory_bytes ? t("memory", { free: size(device.free_memory_bytes), all: size(device.memory_bytes) }) : "";
   say("device", device ? [device.name, device.cores ? t("cores", { n: device.cores }) : "", memory].filter(Boolean).join(" · ") : t("not_seen"));
@@ -122,7 +129,7 @@ function failureLine({ at, code, detail, job, count }) {
   const head = element("p", "", "failure-head");
   if (count > 1) head.append(`${t("failure_times", { count })} `);
   head.append(when(at), ` · ${job ? t("failure_job", { id: job.slice(0, 12) }) : t("failure_request")} · `, element("code", code));
-  item.append(head, english(detail));
+  item.append(head, own(detail));
   return item;
 }
 

@@ -1,6 +1,6 @@
 // The PACS on the administrator's page: what came, what waits for whom, and doing it again.
 import { age, figure, fill, when } from "./admin_parts.js";
-import { $, element } from "./dom.js";
+import { $, element, own } from "./dom.js";
 import { fetchKnown } from "./signin.js";
 import { has, t } from "./texts.js";
 
@@ -42,13 +42,6 @@ function queueCard(queue) {
     card.append(failure);
   }
   return card;
-}
-
-/** A sentence of the service's own, which is English. */
-function own(text, tag = "p") {
-  const made = element(tag, text);
-  made.lang = "en";
-  return made;
 }
 
 function letter({ id, to, because, action }) {

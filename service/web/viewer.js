@@ -1,7 +1,7 @@
 // One clip and its answer: the verdict in words, the picture with what the model saw, the measurements, what can be taken along.
 import * as api from "./api.js";
 import { drawScale, drawSlide, drawTime } from "./charts.js";
-import { $, element } from "./dom.js";
+import { $, element, own } from "./dom.js";
 import { bestLine, describe, MMode } from "./mmode.js";
 import { Opinion } from "./opinion.js";
 import { Overlay } from "./overlay.js";
@@ -82,7 +82,7 @@ export class Viewer extends EventTarget {
     $("control").textContent = words.wallControl(sliding);
     $("doubts").replaceChildren(...[...words.doubts(answer)].map((doubt) => element("li", doubt)));
     $("take-sr").hidden = !/(^[^.]*|\.dcm|\.dicom)$/i.test(this.entry.name); // made of DICOM objects alone
-    $("warnings").replaceChildren(...answer.warnings.map((warning) => element("li", warning)));
+    $("warnings").replaceChildren(...answer.warnings.map((warning) => own(warning, "li")));
     $("intended-use").textContent = words.intendedUse(answer);
     $("facts").replaceChildren(...words.facts(answer).flatMap(([term, text]) => [element("dt", term), element("dd", text)]));
     $("mmode-windows").textContent = describe(answer);

@@ -28,7 +28,21 @@ from tests.fakes import dicom, nodes
 from tests.fakes.media import texture
 from tests.fakes.orthanc import free_port
 from tests.fakes.queues import LOST, REFUSAL, copy_story
-from tests.fakes.service import BROKEN_BUNDLE, MODEL, PATIENT, WordReader, is_ready, serving, shipped_bundle, shipped_reader, wait_until
+from tests.fakes.service import (
+    BROKEN_BUNDLE,
+    ILL,
+    MODEL,
+    OTHER_MODEL,
+    PATIENT,
+    IllSigns,
+    WordReader,
+    is_ready,
+    serving,
+    shipped_bundle,
+    shipped_reader,
+    wait_until,
+)
+from tests.fakes.signs import write_bright
 
 Said = dict[str, Any]
 
@@ -90,6 +104,33 @@ def test_the_shipped_model_says_where_it_really_runs(tmp_path: Path) -> None:
 
     assert (model["presence"], model["device"], model["precision"]) == ("loaded", "cpu (OpenVINO)", "float32")
     assert len(model["sha256"]) == 64
+
+
+def test_the_models_of_signs_say_what_they_tell_and_where(client: httpx.Client) -> None:
+    said = told(client, lambda said: said["health"] == "well" and said["signs"])
+
+    assert [(model["name"], model["version"], model["signs"], model["presence"], model["device"]) for model in said["signs"]] == [
+        ("blines-small", "1.0.0", ["b_lines"], "loaded", "words"),
+        ("signs-small", "1.0.0", ["a_lines", "effusion", "consolidation"], "loaded", "words"),
+    ]
+
+
+def test_a_look_at_the_node_or_its_models_loads_no_model_of_signs(tmp_path: Path) -> None:
+    with serving(signs_reader(tmp_path / "store")) as client:
+        listed = client.get("/v1/models").json()["signs"]
+        said = told(client, lambda said: said["health"] == "well" and said["signs"])
+
+    assert listed == [{"name": "bright", "version": "1.0.0", "signs": ["b_lines"], "loaded": False}]
+    (model,) = said["signs"]
+    assert (model["presence"], model["signs"], model["device"], len(model["sha256"])) == ("not_asked", ["b_lines"], "", 64)
+
+
+def signs_reader(store: Path) -> ClipReader:
+    """The shipped model, and a model of signs beside it."""
+    shutil.copytree(shipped_bundle(), store / shipped_bundle().parent.name / shipped_bundle().name)
+    write_bright(store)
+    here = shipped_reader()
+    return ClipReader(Settings(device="cpu", model_store=store), lambda folder: here._shelf.get(here.find(None)))
 
 
 def test_an_idle_node_answers_within_50_ms(client: httpx.Client) -> None:
@@ -166,6 +207,42 @@ def test_a_bundle_that_was_corrupted_on_the_disk_is_found_out(tmp_path: Path) ->
     assert "model.onnx" in said["models"][0]["detail"]
     assert said["models"][0]["code"] == "bad_bundle"
     assert said["device"] is None
+
+
+def test_a_model_of_signs_that_was_corrupted_is_told_and_the_node_stays_ready(tmp_path: Path) -> None:
+    reader = signs_reader(tmp_path / "store")
+    (tmp_path / "store" / "signs" / "bright" / "1.0.0" / "model.onnx").write_bytes(b"spoilt")
+    with serving(reader) as client:
+        assert is_ready(client)
+        reader.load_signs()
+        said = told(client, lambda said: said["problems"])
+        assert client.get("/readyz").status_code == 200
+        assert client.get("/v1/models").json()["signs"] == []
+
+    assert (said["health"], kinds(said)) == ("attention", [("signs_fail", "bright:1.0.0")])
+    (model,) = said["signs"]
+    assert (model["presence"], model["signs"], model["code"]) == ("refused", ["b_lines"], "bad_bundle")
+    assert model["detail"] == problem(said, "signs_fail")["detail"]
+    assert "model.onnx" in model["detail"]
+    assert str(tmp_path) not in model["detail"]
+
+
+def test_a_manifest_of_signs_that_cannot_be_read_is_told_before_it_is_loaded(tmp_path: Path) -> None:
+    reader = signs_reader(tmp_path / "store")
+    (tmp_path / "store" / "signs" / "bright" / "1.0.0" / "manifest.json").write_text("{")
+    with serving(reader) as client:
+        (model,) = told(client, lambda said: said["problems"] and said["problems"][0]["kind"] == "signs_fail")["signs"]
+
+    assert (model["presence"], model["signs"], model["sha256"], model["code"]) == ("refused", [], "", "bad_bundle")
+
+
+def test_a_model_of_signs_that_is_ill_comes_after_all_that_concerns_sliding(tmp_path: Path) -> None:
+    with serving(IllSigns(), data_dir=tmp_path / "data") as client:
+        client.post("/v1/predict", content=b"engine_failed")
+        said = told(client, lambda said: len(said["problems"]) == 3)
+
+    assert kinds(said) == [("model_refused", str(OTHER_MODEL)), ("failures", "failures"), ("signs_fail", "blines-small:1.0.0")]
+    assert (problem(said, "signs_fail")["code"], problem(said, "signs_fail")["detail"]) == ("engine_failed", ILL)
 
 
 def test_a_job_that_failed_because_of_the_service_is_told_by_its_id(client: httpx.Client) -> None:

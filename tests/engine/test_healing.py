@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from service.engine import healing as healing_module
 from service.engine.base import Task
-from service.engine.healing import Care, HealingDevice
+from service.engine.healing import LOAD_AGAIN_AFTER_S, Care, HealingDevice
 from service.engine.turn import Device
 from service.errors import BadBundle, EngineFailed
 from tests.fakes.engine import FragileEngine
@@ -144,9 +144,17 @@ def test_after_so_many_tries_it_is_given_up(workshop: Workshop, caplog: pytest.L
 
     assert workshop.given_up.wait(5)
     assert len(workshop.engines) == 3
-    assert str(device.trouble) == FAILED
+    assert str(device.trouble) == "The model's device failed, and its engine could not be started again in 2 tries."
     assert "engine: try 2 of 2 to open it again was in vain: It answers its golden clip wrongly." in caplog.text
     assert "engine: given up after 2 tries." in caplog.text
+
+
+def test_where_not_even_the_first_can_be_opened_it_is_said_when_to_try_again(workshop: Workshop) -> None:
+    workshop.next_is = lambda: FragileEngine(is_lost=True)
+    with pytest.raises(EngineFailed) as failed:
+        workshop.device()
+
+    assert failed.value.retry_after_s == LOAD_AGAIN_AFTER_S
 
 
 def test_an_engine_that_comes_up_on_another_device_is_refused(workshop: Workshop, caplog: pytest.LogCaptureFixture) -> None:

@@ -35,7 +35,7 @@ from service.reading import Saliency
 from service.settings import Settings
 from service.shelf import ModelEntry
 from service.sign_shelf import SignEntry
-from service.standing import ModelStanding, Presence, ReaderStanding
+from service.standing import ModelStanding, Presence, ReaderStanding, SignStanding
 from tests.fakes.analysis import example_analysis, example_signs
 
 PATIENT = "Doe^Jane"
@@ -105,6 +105,9 @@ class WordReader:
         if self._broken_bundle:
             raise BadBundle(BROKEN_BUNDLE, log_detail="golden.json")
 
+    def load_signs(self) -> None:
+        pass
+
     def reload(self) -> ModelEntry:
         self.load(MODEL)
         return MODEL
@@ -112,7 +115,8 @@ class WordReader:
     def standing(self) -> ReaderStanding:
         if self._broken_bundle:
             return ReaderStanding((_standing(MODEL, Presence.REFUSED, code="bad_bundle", detail=BROKEN_BUNDLE), _standing(OTHER_MODEL)))
-        return ReaderStanding((_standing(MODEL, Presence.LOADED, device="words", precision="float32"), _standing(OTHER_MODEL)))
+        models = _standing(MODEL, Presence.LOADED, device="words", precision="float32"), _standing(OTHER_MODEL)
+        return ReaderStanding(models, signs=tuple(sign_standing(entry) for entry in self.signs()))
 
     def trouble(self) -> SeashoreError | None:
         return None
@@ -196,6 +200,20 @@ class WordReader:
             raise kind(f"This is the sentence of {word}.", log_detail=PATIENT)
 
 
+ILL = "The model's device failed. Its engine is being started again: ask again in 15 s."
+
+
+class IllSigns(WordReader):
+    """The device of its first model of signs is being opened again, its second is not loaded yet; its other model of sliding is refused."""
+
+    def standing(self) -> ReaderStanding:
+        first, second = self.signs()
+        ill = sign_standing(first, code="engine_failed", detail=ILL)
+        models = super().standing().models[:1]
+        refused = _standing(OTHER_MODEL, Presence.REFUSED, code="bad_bundle", detail=BROKEN_BUNDLE)
+        return ReaderStanding((*models, refused), signs=(ill, sign_standing(second, Presence.NOT_ASKED)))
+
+
 @cache
 def shipped_reader() -> ClipReader:
     """The real reader with the model of the repository's store, loaded once a run. On the CPU, so that figures are the same everywhere."""
@@ -212,6 +230,12 @@ def shipped_bundle() -> Path:
 
 def _standing(entry: ModelEntry, presence: Presence = Presence.NOT_ASKED, **told: str) -> ModelStanding:
     return ModelStanding(entry.name, entry.version, entry.is_default, presence, "0" * 64, **told)
+
+
+def sign_standing(entry: SignEntry, presence: Presence = Presence.LOADED, **told: str) -> SignStanding:
+    device = "words" if presence is Presence.LOADED else ""
+    model = ModelStanding(entry.name, entry.version, False, presence, "0" * 64, device=device, **told)  # type: ignore[arg-type]
+    return SignStanding(model, entry.signs)
 
 
 def _answer(word: str, *, with_saliency: bool) -> tuple[Analysis, Arrays]:

@@ -22,10 +22,12 @@ from service.remote.engine_desk import EngineDesk
 from service.remote.reader import RemoteReader
 from service.remote.reader_desk import ReaderDesk, in_memory
 from service.settings import Settings
+from service.standing import Presence
 from tests.fakes import media
 from tests.fakes.elsewhere import check_draws_as_here, check_reads_as_here
 from tests.fakes.phantoms import small_phantom
 from tests.fakes.service import shipped_reader
+from tests.fakes.signs import write_bright
 from tests.readers.fragile import DIES, OPENS
 from tests.remote.beside import Beside, running_loop
 
@@ -57,6 +59,19 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clips") / "clip"
     path.write_bytes(media.mp4(small_phantom("present", 2.2).frames))
     return path
+
+
+def test_models_of_signs_are_told_as_the_store_states_them_and_loaded_elsewhere(
+    beside: tuple[RemoteReader, Beside, Beside], tmp_path: Path
+) -> None:
+    write_bright(tmp_path / "store")
+    reader = RemoteReader(SETTINGS.model_copy(update={"model_store": tmp_path / "store"}), beside[1])
+    reader.load_signs()
+
+    assert [(entry.name, entry.signs, entry.is_loaded) for entry in reader.signs()] == [("bright", ("b_lines",), False)]
+    assert [(one.model.name, one.signs, one.model.presence) for one in reader.standing().signs] == [
+        ("bright", ("b_lines",), Presence.NOT_ASKED)
+    ]
 
 
 @pytest.mark.parametrize("saliency", Saliency)

@@ -11,7 +11,7 @@ from tests.fakes import axe, browser
 from tests.fakes.browser import Page
 from tests.fakes.orthanc import free_port
 from tests.fakes.queues import READ, REFUSAL, copy_story
-from tests.fakes.service import WordReader, is_ready, serving
+from tests.fakes.service import ILL, IllSigns, WordReader, is_ready, serving
 
 pytestmark = pytest.mark.skipif(browser.executable() is None, reason="no Chromium")
 
@@ -116,8 +116,35 @@ def test_without_a_clipboard_the_report_is_there_to_be_selected(page: Page) -> N
     assert page.value("getSelection().toString() || document.querySelector('#report').value").startswith("Seashore 0.1.0: attention")
 
 
-def test_the_page_speaks_slovak_too(page: Page) -> None:
+def test_models_of_signs_are_listed_with_what_they_tell_and_what_ails_them(browser_tab: Page, tmp_path: Path) -> None:
+    with serving(IllSigns(), data_dir=tmp_path / "data") as client:
+        assert is_ready(client)
+        browser_tab.problems.clear()
+        browser_tab.open(f"{client.base_url}/web/icon.svg")
+        browser_tab.value("localStorage.clear()")
+        browser_tab.open(f"{client.base_url}/admin")
+        browser_tab.wait_for("document.querySelectorAll('#signs > .refused').length === 1", 20)
+
+        signs = browser_tab.text("#signs")
+        assert f"blines-small 1.0.0\n\ndoes not answer just now · B-lines\n\n{ILL}" in signs
+        assert "signs-small 1.0.0\n\nnot loaded yet · A-lines, effusion, consolidation" in signs
+        assert browser_tab.text("#headline").startswith("The model resnet3d18-w16:0.0.9 was refused: ")
+        told = " ".join(browser_tab.text("#problems").split())
+        assert (
+            f"The model of signs blines-small:1.0.0 cannot be asked: {ILL} Sliding is read all the same. The model is opened again" in told
+        )
+        assert axe.violations(browser_tab) == []
+        speak_slovak(browser_tab)
+        assert "teraz neodpovedá · B-línie" in browser_tab.text("#signs")
+        assert browser_tab.problems == []
+
+
+def speak_slovak(page: Page) -> None:
     page.value("(document.querySelector('#language').value = 'sk', document.querySelector('#language').dispatchEvent(new Event('change')))")
+
+
+def test_the_page_speaks_slovak_too(page: Page) -> None:
+    speak_slovak(page)
 
     assert page.text("#headline").startswith("Výsledky pre archive, ktoré sa už neposielajú: 1, prvý z ")
     assert page.value("document.documentElement.lang") == "sk"

@@ -534,13 +534,15 @@ def test_a_region_drawn_by_hand_is_analysed(page: Page, client: httpx.Client, tm
 # -- the page itself ----------------------------------------------------------------------------------------------------
 
 
-def test_another_language_says_all_of_it(page: Page, tmp_path: Path, still: bytes) -> None:
-    shown(page, tmp_path, still)
+def test_another_language_says_all_of_it_and_marks_what_the_service_says_in_english(page: Page, tmp_path: Path) -> None:
+    cut_off = media.truncated(media.streamable_mp4(small_phantom("present", 2.2).frames), 0.5)
+    shown(page, tmp_path, cut_off)
     page.value("(document.querySelector('#language').value = 'sk', document.querySelector('#language').dispatchEvent(new Event('change')))")
 
-    assert page.text("#headline") == "Nehodnotiteľné: obraz je zmrazený"
+    assert page.text("#headline") == "Nehodnotiteľné: záznam je príliš krátky"
     assert page.value("document.documentElement.lang") == "sk"
     assert "Drop" not in page.text("body")
+    assert page.value("document.querySelector('#warnings > [lang=en]:last-child').innerText").startswith("The clip is cut off: ")
 
 
 LIGHT, DARK = (f"getComputedStyle(document.body).backgroundColor === 'rgb({colour})'" for colour in ("243, 245, 246", "13, 16, 20"))

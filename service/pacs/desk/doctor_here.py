@@ -50,6 +50,7 @@ def check_model(settings: Settings, reader: Reader) -> Check:
 
 def check_signs(asked: str, reader: Reader) -> Check:
     """`asked`: the site file's `signs`. Loads their models."""
+    reader.load_signs()
     try:
         refuse_untold(parse_signs(asked), offered := reader.signs())
     except BadOption as error:
