@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import BadBundle, BadOption
-from service.findings import ALL_SIGNS, SIGNS, SignReason, SignReasonCode
+from service.findings import ALL_SIGNS, SignReason, SignReasonCode
 from service.sign_bundle import SignBundle, read_sign_bundle
 from service.sign_reading import LoadedSign, untold
 from service.sign_shelf import SignEntry, SignShelf, refuse_untold, stated_signs
@@ -132,7 +132,10 @@ def test_the_answer_says_that_nothing_was_told() -> None:
     ("signs", "words"),
     [
         (("consolidation",), "No model of this service tells consolidation; there is one for a_lines, b_lines, effusion."),
-        (SIGNS, "No model of this service tells consolidation; there is one for a_lines, b_lines, effusion."),
+        (
+            ("a_lines", "fluid_or_solid", "lung_sliding"),
+            "No model of this service tells fluid_or_solid or lung_sliding; there is one for a_lines, b_lines, effusion.",
+        ),
     ],
 )
 def test_who_can_still_choose_is_refused(store: Path, signs: tuple[str, ...], words: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.evidence import words
-from service.findings import SIGNS, Analysis, Quality, Reason, ReasonCode, Verdict
+from service.findings import TOLD_SIGNS, Analysis, Quality, Reason, ReasonCode, Verdict
 from tests.fakes.analysis import PROBE_MOVING, example_analysis, example_signs
 
 ENGLISH = Path(__file__).resolve().parents[2] / "service" / "web" / "texts" / "en.js"
@@ -170,7 +170,7 @@ def test_doubts_are_the_sentences_of_the_page() -> None:
 
 
 def test_every_sign_has_words() -> None:
-    assert tuple(words.SIGN_WORDS) == SIGNS
+    assert tuple(words.SIGN_WORDS) == TOLD_SIGNS
 
 
 def test_each_sign_is_one_line_and_its_number_says_what_it_counts() -> None:

@@ -12,7 +12,7 @@ from pydicom.sr.coding import Code
 
 from service.api.schemas import answer_of
 from service.evidence.words import SIGN_IS_RESEARCH, sign_line
-from service.findings import SIGNS, Analysis, SignReasonCode, Verdict
+from service.findings import TOLD_SIGNS, Analysis, SignReasonCode, Verdict
 from service.pacs.objects import codes
 from service.pacs.objects.heading import save
 from service.pacs.objects.sr import structured_report
@@ -20,7 +20,7 @@ from tests.fakes.analysis import example_analysis, example_signs
 from tests.fakes.sources import bare_source, dciodvfy, errors_of, full_source
 
 WRITTEN_AT = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)
-A_LINES, B_LINES, EFFUSION, CONSOLIDATION = codes.SIGNS.values()
+A_LINES, B_LINES, EFFUSION, CONSOLIDATION, FLUID_OR_SOLID, LUNG_SLIDING = codes.SIGNS.values()
 RETIRED = "1.2.840.10008.5.1.4.1.1.3"
 
 
@@ -160,5 +160,5 @@ def test_the_place_is_the_lung_on_the_side_that_the_source_states(tmp_path: Path
 
 
 def test_every_sign_and_every_reason_has_a_code() -> None:
-    assert tuple(codes.SIGNS) == tuple(codes.SIGN_SITES) == SIGNS
+    assert tuple(codes.SIGNS) == tuple(codes.SIGN_SITES) == TOLD_SIGNS
     assert set(codes.SIGN_REASONS) == set(SignReasonCode)
