@@ -23,7 +23,7 @@ from service.sign_loading import load_sign
 from service.sign_reading import AskedSign, LoadedSign, contradicted
 from tests.fakes.inputs import constant_engine, loaded_model
 from tests.fakes.phantoms import small_phantom
-from tests.fakes.signs import FRAME, SECOND, FailingDevice, opened, told, write_bright
+from tests.fakes.signs import FLOW, FRAME, FailingDevice, opened, told, write_bright
 from training.array_clip import ArrayClip
 
 OPTIONS = Options(saliency=Saliency.NONE)
@@ -41,8 +41,7 @@ def by_frame(tmp_path_factory: pytest.TempPathFactory) -> SignBundle:
 
 @pytest.fixture(scope="module")
 def by_flow(tmp_path_factory: pytest.TempPathFactory) -> SignBundle:
-    frames = replace(SECOND, stride_frames=3, num_frames=5, flow_step=1)
-    return write_bright(tmp_path_factory.mktemp("flow") / "store", ("lung_sliding",), name="flow", frames=frames)
+    return write_bright(tmp_path_factory.mktemp("flow") / "store", ("lung_sliding",), name="flow", frames=FLOW)
 
 
 class Surer:

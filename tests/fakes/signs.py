@@ -24,6 +24,8 @@ MAP_PX = 2
 EVEN_GREY = 40.0
 """Mean grey level of a run, box and all, at which its logit is 0."""
 SECOND = FrameSpec(fps=15.0, num_frames=15, stride_frames=12, side_px=SIDE_PX, dtype="uint8")
+FLOW = FrameSpec(fps=15.0, num_frames=5, stride_frames=3, side_px=SIDE_PX, dtype="uint8", flow_step=1)
+"""Nothing moves by EVEN_GREY px: what is told of flow is always "absent"."""
 FRAME = FrameSpec(fps=5.0, num_frames=1, stride_frames=1, side_px=SIDE_PX, dtype="uint8")
 
 
