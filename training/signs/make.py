@@ -64,17 +64,17 @@ def _runs_of(preset: Preset, source: Source, key: str) -> tuple[ClipRuns, NDArra
         if sector is None:
             return passed_over("no_sector")
         runs = frame_runs(clip, sector, preset.frames, _field(preset.raft))
-        seen = [(run, _frames_shown(run, taken_s(clip.info), truths)) for run in runs]
+        seen = [(run.start_s, _frames_shown(run, taken_s(clip.info), truths), _kept(run.given)) for run in runs]
     except RequestError as error:
         return passed_over(error.code)
-    labels = [_run_label(truths, shown) for _, shown in seen]
+    labels = [_run_label(truths, shown) for _, shown, _ in seen]
     num_unclear = labels.count(None)
-    kept = [(run, shown, label) for (run, shown), label in zip(seen, labels, strict=True) if label is not None]
+    kept = [(*run, label) for run, label in zip(seen, labels, strict=True) if label is not None]
     if not kept:
         return passed_over("unclear" if seen else "too_short", num_unclear)
-    starts_s, frame_labels = tuple(run.start_s for run, _, _ in kept), tuple(tuple(shown.tolist()) for _, shown, _ in kept)
-    told = ClipRuns(key, source.patient, starts_s, tuple(label for _, _, label in kept), frame_labels, source.part, num_unclear)
-    return told, np.stack([_kept(run.given) for run, _, _ in kept])
+    starts_s, shown, given, known = zip(*kept, strict=True)
+    frame_labels = tuple(tuple(frames.tolist()) for frames in shown)
+    return ClipRuns(key, source.patient, starts_s, known, frame_labels, source.part, num_unclear), np.stack(given)
 
 
 def _frames_shown(run: FrameRun, taken: NDArray[np.float64], truths: Truths) -> NDArray[np.int64]:
