@@ -39,7 +39,7 @@ def test_the_published_settings_are_those_of_the_presets() -> None:
     assert 1 - blines.frames.stride_frames / blines.frames.num_frames == pytest.approx(0.2)
     assert (cmwru.loss.kind, cmwru.loss.alpha, cmwru.loss.gamma, cmwru.network.dropout) == ("focal", 0.8, 1.0, 0.65)
     assert (cmwru.fit.learning_rate, cmwru.fit.weight_decay, cmwru.fit.epochs, cmwru.fit.batch_size) == (1e-3, 1e-3, 16, 20)
-    assert (cmwru.fit.gradient_clip, cmwru.fit.balance, cmwru.frames.run_shape) == (0.4, "drop", (40, 256, 256))
+    assert (cmwru.fit.gradient_clip, cmwru.fit.balance, cmwru.frames.run_shape) == (0.4, "drop", (1, 40, 256, 256))
     assert read_preset("rcm2d-small").fit.balance == "each_epoch"
 
 
