@@ -27,7 +27,7 @@ from service.cine.clip import Clip
 from service.errors import BadKeys, RequestError, SeashoreError
 from service.evidence import words
 from service.feedback_cli import add_feedback
-from service.findings import Analysis, ClipSummary
+from service.findings import TOLD_SIGNS, Analysis, ClipSummary
 from service.keys_cli import add_keys
 from service.logs import set_up_logging
 from service.options import parse_options
@@ -199,7 +199,7 @@ def _add_predict(app: typer.Typer, make_reader: MakeReader) -> None:
         region: Annotated[str | None, typer.Option(metavar="'X,Y X,Y X,Y'", help="Pleural region drawn by hand, in pixels.")] = None,
         mm_per_px: Annotated[str | None, typer.Option(metavar="MM", help="Millimetres a pixel, when the clip does not say.")] = None,
         signs: Annotated[
-            str | None, typer.Option(metavar="SIGNS", help="Signs looked for besides: all, or a_lines,b_lines,effusion,consolidation.")
+            str | None, typer.Option(metavar="SIGNS", help=f"Signs looked for besides: all, or some of {','.join(TOLD_SIGNS)}.")
         ] = None,
         model: Model = None,
         device: Device = None,

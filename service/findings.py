@@ -181,8 +181,14 @@ class WindowFinding:
     patches: tuple[PatchFinding, ...]
 
 
-SIGNS = ("a_lines", "b_lines", "effusion", "consolidation")
-"""The signs beside sliding, in the order in which they are always told."""
+LABELLED_SIGNS = ("a_lines", "b_lines", "effusion", "consolidation")
+"""The signs beside sliding that a manifest states and the simulator draws."""
+FLUID_OR_SOLID = "fluid_or_solid"
+"""Effusion or consolidation, either: labels mix the two, and the two together are told better than each."""
+SECOND_READER = "lung_sliding"
+"""Sliding once more, by a model of whole frames. Never the answer, which is `Analysis.lung_sliding`."""
+TOLD_SIGNS = (*LABELLED_SIGNS, FLUID_OR_SOLID, SECOND_READER)
+"""What a bundle of signs may tell, in the order in which it is always told."""
 ALL_SIGNS = ("all",)
 """As they are asked for: all that there is a model for."""
 
@@ -233,10 +239,10 @@ class SignFrame:
 
 @dataclass(frozen=True, slots=True)
 class SignFinding:
-    """One sign beside sliding: A-lines, B-lines, effusion or consolidation. It stands for itself; nothing is concluded from several."""
+    """One sign beside sliding, or a second reading of sliding. It stands for itself; nothing is concluded from several."""
 
     sign: str
-    """One of SIGNS."""
+    """One of TOLD_SIGNS."""
     model: ModelRef
     probability: float | None
     """That it is seen somewhere in the clip; None only when not assessable."""
@@ -305,7 +311,7 @@ class Analysis:
     inputs: InputStatistics | None = None
     """For the service's own metrics; None in an answer that was kept by a version which did not measure them."""
     signs: tuple[SignFinding, ...] = ()
-    """Those that were asked for, in the order of SIGNS."""
+    """Those that were asked for, in the order of TOLD_SIGNS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class LabelledClip:
     sha256: str = ""
     """Of the file, hexadecimal; checked on reading where it is stated."""
     signs: frozenset[str] | None = None
-    """Those of `SIGNS` that are seen, the others being looked for and not seen; None: not stated."""
+    """Those of `LABELLED_SIGNS` that are seen, the others being looked for and not seen; None: not stated."""
     other_signs: frozenset[str] = frozenset()
     """Those of `OTHER_SIGNS` that are named beside them."""
     row: int = 0

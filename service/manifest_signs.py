@@ -1,6 +1,6 @@
 """The signs around sliding as a manifest names them, read in the words that people write."""
 
-from service.findings import SIGNS
+from service.findings import LABELLED_SIGNS
 from service.manifest_rows import ManifestError
 
 OTHER_SIGNS = ("air_bronchogram", "comet_tails", "lung_pulse", "pleural_irregularities", "pleural_thickening")
@@ -21,7 +21,7 @@ _NOT_STATED = ("?", "na", "n/a", "nan", "unknown", "unclear", "not_stated")
 
 
 def read_signs(text: str, number: int) -> tuple[frozenset[str] | None, frozenset[str]]:
-    """(those of SIGNS, those of OTHER_SIGNS) in a cell of row `number`; (None, none) where it says nothing.
+    """(those of LABELLED_SIGNS, those of OTHER_SIGNS) in a cell of row `number`; (None, none) where it says nothing.
 
     Raises: ManifestError, when a word is none of them, or "none" stands beside another.
     """
@@ -31,14 +31,14 @@ def read_signs(text: str, number: int) -> tuple[frozenset[str] | None, frozenset
     if words == {NONE}:
         return frozenset(), frozenset()
     _check(words, number)
-    return frozenset(words.intersection(SIGNS)), frozenset(words.intersection(OTHER_SIGNS))
+    return frozenset(words.intersection(LABELLED_SIGNS)), frozenset(words.intersection(OTHER_SIGNS))
 
 
 def signs_text(signs: frozenset[str] | None, others: frozenset[str] = frozenset()) -> str:
     """As `read_signs` reads it, always in the same order."""
     if signs is None:
         return ""
-    return ";".join(name for name in (*SIGNS, *OTHER_SIGNS) if name in signs | others) or NONE
+    return ";".join(name for name in (*LABELLED_SIGNS, *OTHER_SIGNS) if name in signs | others) or NONE
 
 
 def _word(text: str) -> str:
@@ -47,8 +47,8 @@ def _word(text: str) -> str:
 
 
 def _check(words: set[str], number: int) -> None:
-    choices = f'{", ".join(SIGNS)}, joined by ";", or {NONE}'
-    unknown = words.difference(SIGNS, OTHER_SIGNS)
+    choices = f'{", ".join(LABELLED_SIGNS)}, joined by ";", or {NONE}'
+    unknown = words.difference(LABELLED_SIGNS, OTHER_SIGNS)
     if not unknown:
         return
     if unknown == {NONE}:

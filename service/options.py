@@ -5,7 +5,7 @@ import math
 import re
 
 from service.errors import BadOption
-from service.findings import ALL_SIGNS, SIGNS, Line, Point
+from service.findings import ALL_SIGNS, TOLD_SIGNS, Line, Point
 from service.pipeline import Options, Rows
 from service.reading import Saliency
 
@@ -70,9 +70,10 @@ def parse_signs(text: str) -> tuple[str, ...]:
     if text == "all":
         return ALL_SIGNS
     named = text.split(",")
-    if not set(named) <= set(SIGNS):
-        raise BadOption(f"signs is {quoted(text)}; it can be none, all, or one or more of {', '.join(SIGNS)} with commas between them.")
-    return tuple(sign for sign in SIGNS if sign in named)
+    if not set(named) <= set(TOLD_SIGNS):
+        known = ", ".join(TOLD_SIGNS)
+        raise BadOption(f"signs is {quoted(text)}; it can be none, all, or one or more of {known} with commas between them.")
+    return tuple(sign for sign in TOLD_SIGNS if sign in named)
 
 
 def signs_text(signs: tuple[str, ...]) -> str:

@@ -20,7 +20,7 @@ from service.engine.turn import Lane, Turn
 from service.findings import Analysis, Arrays, Point, Reason, Timings
 from service.model import LoadedModel
 from service.reading import WINDOWS_AHEAD, Reading, Saliency
-from service.sign_reading import AskedSign, SignReadings, untold
+from service.sign_reading import AskedSign, SignReadings, contradicted, untold
 
 
 class Rows(StrEnum):
@@ -39,7 +39,7 @@ class Options:
     mm_per_px: float | None = None
     """Scale, when the clip does not state it."""
     signs: tuple[str, ...] = ()
-    """Of findings.SIGNS: those that are to be looked for besides; or ALL_SIGNS."""
+    """Of findings.TOLD_SIGNS: those that are to be looked for besides; or ALL_SIGNS."""
 
 
 Progress = Callable[[float, str], None]
@@ -146,7 +146,7 @@ def finish(begun: Begun) -> tuple[Analysis, Arrays | None]:
         said = not_assessable(clip, located, reading, quality, timings, options.mm_per_px)
     else:
         said = answer(clip, located, reading, quality, evidence, pooled, timings, options.mm_per_px)
-    warnings = (*said.warnings, *untold(options.signs, signs))
+    warnings = (*said.warnings, *untold(options.signs, signs), *contradicted(said.lung_sliding.verdict, signs))
     return replace(said, inputs=inputs, signs=signs, warnings=warnings), reading.arrays()
 
 

@@ -13,7 +13,7 @@ from service.cine.inputs import GreyLevels
 from service.cine.motion import Motion
 from service.cine.prepare import CutWindow
 from service.cine.tiling import Plan
-from service.engine.base import Task
+from service.engine.base import Grey, Task
 from service.engine.turn import Answer, Turn
 from service.evidence import saliency
 from service.findings import Arrays, PatchSaliency
@@ -50,7 +50,7 @@ class DeviceWait:
         self._wanted = wanted
         self.device_s = dict.fromkeys(Task, 0.0)
 
-    def ask(self, task: Task, patches: NDArray[np.uint8]) -> "Future[Answer]":
+    def ask(self, task: Task, patches: Grey) -> "Future[Answer]":
         return self._turn.ask(task, patches)
 
     def get(self, task: Task, asked: "Future[Answer]") -> Answer:

@@ -1,7 +1,8 @@
 """Bundles of models for the signs beside sliding: what training hands to the service, in a part of the model store of their own.
 
 model_store/signs/<name>/<version>/
-    model.onnx        uint8 frames (N, 1, T, h, w) -> float32 (N, F): what is told of each run, packed as `Outputs` says
+    model.onnx        runs of frames, uint8 (N, 1, T, h, w), or of flow, float32 (N, 2, steps, h, w) -> float32 (N, F): what is told of
+                      each, packed as `Outputs` says
     manifest.json     name, version, how frames are cut, the signs it tells and their limits, where it was measured, and the sha256 of
                       every other file
     golden.mp4        a clip, and
@@ -39,13 +40,20 @@ from service.bundle_files import (
 )
 from service.cine.frame_spec import FrameSpec
 from service.errors import BadBundle
-from service.findings import SIGNS, Verdict
+from service.findings import TOLD_SIGNS, Verdict
 
 FOLDER = "signs"
 """Of the model store."""
 FILES = (MODEL, GOLDEN_CLIP, GOLDEN_ANSWER, MODEL_CARD)
+MAX_LOGIT = 13.8
+"""Of one run, either way: a chance of one in a million. Surer than that nothing is, and one run must not outweigh all others."""
 
 Floats = NDArray[np.float32]
+
+
+def run_logits(logits: NDArray[np.floating[Any]], outputs: Sequence[int]) -> NDArray[np.floating[Any]]:
+    """(n, K) of runs -> (n,): of each the greatest of `outputs`, bounded. What is served and what limits are set on goes through here."""
+    return np.asarray(logits[:, list(outputs)].max(axis=1).clip(-MAX_LOGIT, MAX_LOGIT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +61,8 @@ class Told:
     """One sign that a bundle tells: from the logits of a clip's runs to a probability and a verdict."""
 
     sign: str
-    output: int
-    """Which of the logits."""
+    outputs: tuple[int, ...]
+    """Which of the logits; of several the greatest is told, run by run."""
     scale: float
     offset: float
     """Platt: probability = sigmoid(scale * logit + offset)."""
@@ -64,13 +72,15 @@ class Told:
     """On what clips, and how well: a sentence that goes with every answer."""
 
     def __post_init__(self) -> None:
-        if self.sign not in SIGNS or self.output < 0 or self.scale <= 0:
-            raise ValueError(f"A sign is one of {', '.join(SIGNS)}, and its logit is scaled by more than 0.")
+        if self.sign not in TOLD_SIGNS or self.scale <= 0:
+            raise ValueError(f"A sign is one of {', '.join(TOLD_SIGNS)}, and its logit is scaled by more than 0.")
+        if not self.outputs or min(self.outputs) < 0 or len(set(self.outputs)) < len(self.outputs):
+            raise ValueError("A sign is told by one output or more, counted from 0, each once.")
         if not 0 <= self.absent_below <= self.present_above <= 1:
             raise ValueError("What is absent must end below where what is present begins.")
 
     def pooled(self, logits: Floats) -> float:
-        """(n,) of all runs, n > 0 -> the clip's probability, of their mean: what its limits were measured with."""
+        """`run_logits` of all runs, (n,), n > 0 -> the clip's probability, of their mean: what its limits were measured with."""
         return float(self.probabilities(logits.mean(keepdims=True))[0])
 
     def probabilities(self, logits: Floats) -> Floats:
@@ -222,7 +232,7 @@ def _read_manifest(directory: Path) -> tuple[SignBundle, dict[str, str]]:
     outputs, domain, training = (field(fields, key, dict, called) for key in ("outputs", "domain", "training"))
     frames = FrameSpec.from_json(field(fields, "frames", dict, called))
     try:
-        told = tuple(Told(**one) for one in tells)
+        told = tuple(Told(**(one | {"outputs": tuple(one["outputs"])})) for one in tells)
         bundle = SignBundle(
             fields["name"],
             fields["version"],
@@ -245,7 +255,8 @@ def _read_manifest(directory: Path) -> tuple[SignBundle, dict[str, str]]:
 
 def _check(bundle: SignBundle) -> None:
     """Raises: ValueError."""
-    if not bundle.tells or len(set(bundle.signs)) < len(bundle.tells) or any(told.output >= bundle.outputs.logits for told in bundle.tells):
+    last = max((output for told in bundle.tells for output in told.outputs), default=0)
+    if not bundle.tells or len(set(bundle.signs)) < len(bundle.tells) or last >= bundle.outputs.logits:
         raise ValueError("A bundle tells one sign or more, each once, each from a logit that there is.")
     if bundle.outputs.attention not in (0, bundle.frames.num_frames):
         raise ValueError(f"Attention to {bundle.outputs.attention} frames does not fit runs of {bundle.frames.num_frames}.")

@@ -70,5 +70,5 @@ def _rounded(found: SignFinding) -> float | None:
 
 def _warm_engine(bundle: SignBundle, device: str) -> GraphEngine:
     engine = open_engine(bundle.model_onnx, None, device=device, share=Share.shared())
-    engine.warm_up((1, *bundle.frames.run_shape))
+    engine.warm_up(bundle.frames.run_shape)
     return engine

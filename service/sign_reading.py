@@ -18,7 +18,8 @@ from service.engine.turn import Answer, Device, Turn
 from service.errors import EngineFailed
 from service.findings import (
     ALL_SIGNS,
-    SIGNS,
+    SECOND_READER,
+    TOLD_SIGNS,
     ModelRef,
     Reason,
     ReasonCode,
@@ -30,12 +31,14 @@ from service.findings import (
     Verdict,
 )
 from service.reading import DeviceWait, Wanted
-from service.sign_bundle import Floats, SignBundle, Told
+from service.sign_bundle import Floats, SignBundle, Told, run_logits
 
 log = logging.getLogger(__name__)
 
 RUNS_TOGETHER = 8
-"""Asked about at once."""
+"""Asked about at once, at most."""
+BYTES_TOGETHER = 2**24
+"""Of the runs that are asked about at once, where they are more than one: a run of flow takes 20 MB."""
 ASKS_AHEAD = 4
 """That may be on their way at once: more would only take memory."""
 
@@ -78,6 +81,7 @@ class SignReading:
         self._asked = asked
         self._info = info
         self._runner = FrameRunner(info, sector, asked.model.bundle.frames)
+        self._together = max(1, min(RUNS_TOGETHER, BYTES_TOGETHER // asked.model.bundle.frames.run_bytes))
         self._device = DeviceWait(turn, wanted)
         self._held: list[FrameRun] = []
         self._on_their_way: deque[Future[Answer]] = deque()
@@ -93,7 +97,7 @@ class SignReading:
         """The clip's next frame (H, W). Waits only when too much is on its way. Raises: EngineFailed."""
         for run in self._runner.see(frame):
             self._held.append(run)
-            if len(self._held) == RUNS_TOGETHER:
+            if len(self._held) == self._together:
                 self._ask()
 
     def findings(self) -> Iterator[SignFinding]:
@@ -104,14 +108,14 @@ class SignReading:
         figures = np.concatenate(self._figures) if self._figures else np.empty((0, self._asked.model.bundle.outputs.size), np.float32)
         logits, attention, maps = self._asked.model.bundle.outputs.unpack(figures)
         for told in self._asked.tells:
-            yield self._finding(told, logits[:, told.output], attention, None if maps is None else maps[:, told.output])
+            yield self._finding(told, logits, attention, maps)
 
     def _ask(self) -> None:
         if not self._held:
             return
         while len(self._on_their_way) >= ASKS_AHEAD:
             self._settle_oldest()
-        runs = np.stack([run.frames for run in self._held])[:, None]
+        runs = np.stack([run.given for run in self._held])
         self._spans_s += [(run.start_s, run.end_s) for run in self._held]
         self._shown += [run.shown for run in self._held]
         self._held.clear()
@@ -120,23 +124,25 @@ class SignReading:
     def _settle_oldest(self) -> None:
         self._figures.append(self._device.get(Task.CLASSIFY, self._on_their_way.popleft()).logits)
 
-    def _finding(self, told: Told, logits: Floats, attention: Floats | None, maps: Floats | None) -> SignFinding:
+    def _finding(self, told: Told, all_logits: Floats, attention: Floats | None, maps: Floats | None) -> SignFinding:
+        logits = run_logits(all_logits, told.outputs)
         probability = told.pooled(logits)
         verdict = told.verdict(probability)
         moments = tuple(
             SignMoment(start_s, end_s, float(there), None if attention is None else attention[k])
             for k, ((start_s, end_s), there) in enumerate(zip(self._spans_s, told.probabilities(logits), strict=True))
         )
-        best = None if verdict is Verdict.ABSENT else self._best_frame(int(logits.argmax()), attention, maps)
+        best = None if verdict is Verdict.ABSENT else self._best_frame(told, all_logits, attention, maps)
         return SignFinding(told.sign, self._asked.model.ref, probability, verdict, None, moments, best, told.measured)
 
-    def _best_frame(self, run: int, attention: Floats | None, maps: Floats | None) -> SignFrame:
-        """Of the run that shows the sign best: its middle, or what the model attended to."""
+    def _best_frame(self, told: Told, logits: Floats, attention: Floats | None, maps: Floats | None) -> SignFrame:
+        """Of the run that shows the sign best: its middle, or what the model attended to; its map is that of the output that tells it."""
+        run, column = np.unravel_index(logits[:, told.outputs].argmax(), (len(logits), len(told.outputs)))
         shown = self._shown[run]
         frame = len(shown) // 2 if attention is None else int(representative_frame(attention[run]))
         index = int(shown[frame])
         x0, y0, x1, y1 = self._runner.cut.box
-        seen = None if maps is None else self._runner.cut.onto_box(_scaled(maps[run]))
+        seen = None if maps is None else self._runner.cut.onto_box(_scaled(maps[run, told.outputs[column]]))
         return SignFrame(index, float(self._info.times_s[index]), (x0 - 0.5, y0 - 0.5, x1 - 0.5, y1 - 0.5), seen)
 
 
@@ -173,9 +179,9 @@ class SignReadings:
                     self._read[number] = _failed(self._asked[number], error)
 
     def findings(self) -> tuple[SignFinding, ...]:
-        """In the order of SIGNS. Once all frames have been heard: waits for the device."""
+        """In the order of TOLD_SIGNS. Once all frames have been heard: waits for the device."""
         found = [finding for asked, read in zip(self._asked, self._read, strict=True) for finding in _told(asked, read)]
-        return tuple(sorted(found, key=lambda finding: SIGNS.index(finding.sign)))
+        return tuple(sorted(found, key=lambda finding: TOLD_SIGNS.index(finding.sign)))
 
     def _readings(self) -> Iterator[SignReading]:
         return (read for read in self._read if isinstance(read, SignReading))
@@ -207,6 +213,15 @@ def untold(signs: tuple[str, ...], found: Sequence[SignFinding]) -> tuple[str, .
         return () if told else ("Signs beside sliding were asked for, but no model for any could be loaded.",)
     missing = [name for name in signs if name not in told]
     return (f"No model that tells {' or '.join(missing)} could be loaded.",) if missing else ()
+
+
+def contradicted(sliding: Verdict, found: Sequence[SignFinding]) -> tuple[str, ...]:
+    """Warnings: who else reads sliding, and says the opposite of the answer. Nothing more comes of it."""
+    others = [one for one in found if one.sign == SECOND_READER and {one.verdict, sliding} == {Verdict.PRESENT, Verdict.ABSENT}]
+    return tuple(
+        f"A second reader ({one.model.name} {one.model.version}, a research model) reads the sliding otherwise; look at the clip."
+        for one in others
+    )
 
 
 def _why_not(bundle: SignBundle, info: ClipInfo, sector: Sector) -> SignReason | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from service.engine.healing import HealingDevice
 from service.errors import BadBundle, BadOption, OperatorError
-from service.findings import ALL_SIGNS, SIGNS
+from service.findings import ALL_SIGNS, TOLD_SIGNS
 from service.shelf import ModelEntry, ModelShelf
 from service.sign_bundle import FOLDER, newest_sign_bundles, stated_sign_bundle
 from service.sign_reading import AskedSign, LoadedSign
@@ -131,7 +131,7 @@ class SignShelf:
         A sign that none tells is left out: it must not keep sliding from being read. `untold` says so in the answer.
         """
         offered = sorted(self.offered() if signs else (), key=lambda sign: (len(sign.bundle.signs), sign.bundle.name))
-        wanted = SIGNS if signs == ALL_SIGNS else signs
+        wanted = TOLD_SIGNS if signs == ALL_SIGNS else signs
         tellers = {name: next((sign for sign in offered if name in sign.bundle.signs), None) for name in wanted}
         chosen = [(sign, tuple(name for name in wanted if tellers[name] is sign)) for sign in offered]
         return tuple(AskedSign(sign, names) for sign, names in chosen if names)
@@ -153,7 +153,7 @@ def _started(shelf: "weakref.ref[SignShelf]", after_s: float) -> threading.Timer
 
 def refuse_untold(signs: tuple[str, ...], entries: Sequence[SignEntry]) -> None:
     """Where whoever asks can still choose. Raises: BadOption."""
-    there = [name for name in SIGNS if any(name in entry.signs for entry in entries)]
+    there = [name for name in TOLD_SIGNS if any(name in entry.signs for entry in entries)]
     missing = [name for name in signs if name not in there]
     if not missing or (signs == ALL_SIGNS and there):
         return

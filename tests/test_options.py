@@ -30,7 +30,8 @@ def test_signs_are_named_in_any_order_and_told_in_one(text: str, signs: tuple[st
 def test_what_is_no_sign_is_refused_with_those_there_are(text: str) -> None:
     with pytest.raises(BadOption) as raised:
         parse_options(signs=text)
-    words = "it can be none, all, or one or more of a_lines, b_lines, effusion, consolidation with commas between them."
+    known = "a_lines, b_lines, effusion, consolidation, fluid_or_solid, lung_sliding"
+    words = f"it can be none, all, or one or more of {known} with commas between them."
     assert str(raised.value) == f"signs is {quoted(text)}; {words}"
 
 

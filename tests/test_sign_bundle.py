@@ -10,7 +10,7 @@ import pytest
 from service.bundle_files import find_bundles
 from service.errors import BadBundle
 from service.findings import Verdict
-from service.sign_bundle import Outputs, SignBundle, newest_sign_bundles, read_sign_bundle, stated_sign_bundle
+from service.sign_bundle import MAX_LOGIT, Outputs, SignBundle, newest_sign_bundles, read_sign_bundle, run_logits, stated_sign_bundle
 from tests.fakes.signs import FRAME, SECOND, told, write_bright
 
 
@@ -68,6 +68,7 @@ def test_a_changed_graph_is_refused(bundle: SignBundle) -> None:
     [
         ({"tells": []}, "tells one sign or more"),
         ({"tells": [{"sign": "pneumothorax"}]}, "is not what this version can read"),
+        ({"tells": [{"sign": "b_lines", "output": 0}]}, "is not what this version can read"),
         ({"outputs": {"logits": 1, "attention": 15, "map_px": 0}}, "from a logit that there is"),
         ({"outputs": {"logits": 2, "attention": 14, "map_px": 0}}, "Attention to 14 frames does not fit runs of 15."),
         ({"domain": {"probes": ["convex"]}}, "least_fps"),
@@ -80,9 +81,19 @@ def test_a_manifest_that_makes_no_sense_is_refused(bundle: SignBundle, changed: 
     assert words in refusal(bundle.directory)
 
 
-@pytest.mark.parametrize("wrong", [{"sign": "pneumonia"}, {"scale": 0.0}, {"present_above": 0.3, "absent_below": 0.4}, {"output": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"sign": "pneumonia"},
+        {"scale": 0.0},
+        {"present_above": 0.3, "absent_below": 0.4},
+        {"outputs": (-1,)},
+        {"outputs": ()},
+        {"outputs": (1, 1)},
+    ],
+)
 def test_limits_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"^(A sign is one of|What is absent must end)"):
+    with pytest.raises(ValueError, match=r"^(A sign is one of|A sign is told by|What is absent must end)"):
         told(**{"sign": "b_lines", **wrong})
 
 
@@ -98,6 +109,14 @@ def test_a_clip_is_the_mean_of_its_runs_logits_calibrated() -> None:
 
     assert told("b_lines").pooled(logits) == pytest.approx(1 / (1 + np.exp(-1)))
     assert told("b_lines", scale=2.0, offset=-3.0).pooled(logits) == pytest.approx(1 / (1 + np.e))
+
+
+def test_of_several_outputs_the_greatest_is_told_and_no_run_is_surer_than_one_in_a_million() -> None:
+    logits = np.array([[9, -1, -2], [9, -3, 0.5], [9, -40, -40], [9, 40, np.inf]], np.float32)
+
+    assert run_logits(logits, (1, 2)).tolist() == pytest.approx([-1, 0.5, -MAX_LOGIT, MAX_LOGIT])
+    assert run_logits(logits, (1,)).tolist() == pytest.approx([-1, -3, -MAX_LOGIT, MAX_LOGIT])
+    assert 1 / (1 + np.exp(MAX_LOGIT)) == pytest.approx(1e-6, rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from service import sign_loading
 from service.engine.base import GraphEngine, Task
 from service.engine.healing import LOAD_AGAIN_AFTER_S, Care, HealingDevice
 from service.errors import BadBundle, BadOption, EngineFailed
-from service.findings import ALL_SIGNS, SIGNS, SignReason, SignReasonCode
+from service.findings import ALL_SIGNS, SignReason, SignReasonCode
 from service.sign_bundle import SignBundle, read_sign_bundle
 from service.sign_loading import load_healing_sign
 from service.sign_reading import LoadedSign, untold
@@ -247,7 +247,10 @@ def test_the_answer_says_that_nothing_was_told() -> None:
     ("signs", "words"),
     [
         (("consolidation",), "No model of this service tells consolidation; there is one for a_lines, b_lines, effusion."),
-        (SIGNS, "No model of this service tells consolidation; there is one for a_lines, b_lines, effusion."),
+        (
+            ("a_lines", "fluid_or_solid", "lung_sliding"),
+            "No model of this service tells fluid_or_solid or lung_sliding; there is one for a_lines, b_lines, effusion.",
+        ),
     ],
 )
 def test_who_can_still_choose_is_refused(store: Path, signs: tuple[str, ...], words: str) -> None:

@@ -38,7 +38,7 @@ def sign_bundle(
     with said():
         network = load_sign(fitted / preset / "fold-0" / BEST)
         answers = SignAnswers.read(judged / preset / ANSWERS)
-        learnt_from = [clip for clip in read_manifest(manifest, clips) if clip.split == "train"]
+        learnt_from = [clip for clip in read_manifest(manifest, clips) if clip.split != "test"]
         probes = probe or ["convex"]
         run = f"seashore train signs {preset} --manifest {manifest} --clips CLIPS"
         bundled = [f"seashore train sign-bundle {preset} --judged {judged} --fitted {fitted} --manifest {manifest} --clips CLIPS"]

@@ -107,14 +107,14 @@ def signs(
 
 def _changed(plan: "Preset", weights: Path | None, raft: Path | None, frames: int | None, flow_step: int | None) -> "Preset":
     """With files and lengths of one's own. Raises: NothingToRun for a preset that has no use for them, WeightsError, RaftError."""
-    step = flow_step or plan.flow_step
-    length = frames or plan.frames.num_frames + step - plan.flow_step
+    step = flow_step or plan.frames.flow_step
+    length = frames or plan.frames.num_frames + step - plan.frames.flow_step
     # As far apart as they were, in lengths of a run.
     stride = max(1, round(length * plan.frames.stride_frames / plan.frames.num_frames))
     try:
         network = replace(plan.network, weights=str(weights.absolute()) if weights else plan.network.weights)
-        asked = replace(plan.frames, num_frames=length, stride_frames=stride)
-        changed = replace(plan, network=network, raft=str(raft.absolute()) if raft else plan.raft, frames=asked, flow_step=step)
+        asked = replace(plan.frames, num_frames=length, stride_frames=stride, flow_step=step)
+        changed = replace(plan, network=network, raft=str(raft.absolute()) if raft else plan.raft, frames=asked)
     except ValueError as error:
         raise NothingToRun(str(error)) from None
     _check_files(changed)

@@ -11,6 +11,7 @@ from pydantic import WithJsonSchema
 
 from service.disk import needing_room
 from service.errors import BadOption
+from service.findings import TOLD_SIGNS
 from service.options import quoted
 
 # Query options are text here, so that every refusal is our own sentence; the document says what they really are.
@@ -44,8 +45,8 @@ ScaleOption = Annotated[
 SignsOption = Annotated[
     str | None,
     Query(
-        description="Signs looked for besides sliding: none (unless given), all that there is a model for, or some of a_lines, b_lines, "
-        "effusion, consolidation, with commas between them. /v1/models says what each model tells."
+        description="Signs looked for besides sliding: none (unless given), all that there is a model for, or some of "
+        f"{', '.join(TOLD_SIGNS)}, with commas between them. /v1/models says what each model tells."
     ),
     WithJsonSchema({"type": "string", "examples": ["all", "b_lines,effusion"]}),
 ]

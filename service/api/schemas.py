@@ -19,7 +19,7 @@ from service.telemetry import stages_ms
 ProbeName = Literal["linear", "convex", "unknown"]
 PROBES: dict[str, ProbeName] = {"linear": "linear", "convex": "convex"}
 VerdictName = Literal["present", "absent", "indeterminate", "not_assessable"]
-SignName = Literal["a_lines", "b_lines", "effusion", "consolidation"]
+SignName = Literal["a_lines", "b_lines", "effusion", "consolidation", "fluid_or_solid", "lung_sliding"]
 
 
 class _Schema(BaseModel):
@@ -164,7 +164,7 @@ class SignFrameSchema(_Schema):
 class SignSchema(_Schema):
     """A sign beside sliding. It stands for itself: nothing is concluded from several."""
 
-    sign: SignName
+    sign: SignName = Field(description="fluid_or_solid: effusion or consolidation. lung_sliding: a second reader's, never the answer.")
     model: ModelSchema
     probability: float | None = Field(ge=0, le=1, description="That it is seen somewhere in the clip; null only when not assessable.")
     verdict: VerdictName

@@ -18,8 +18,9 @@ from service.machine import available_cores
 
 PatchShape = tuple[int, int, int, int]
 """C, T, h, w."""
-Grey = NDArray[np.uint8] | NDArray[np.float32]
-"""What a graph takes, (N, C, T, h, w): `model.onnx` uint8, `saliency.onnx` float32."""
+PatchType = type[np.uint8] | type[np.float32]
+Grey = NDArray[np.uint8 | np.float32]
+"""What a graph takes, (N, C, T, h, w): `model.onnx` uint8, of flow float32; `saliency.onnx` float32."""
 Figures = list[NDArray[np.float32]]
 """A graph's outputs, each (N, ...)."""
 
@@ -54,8 +55,9 @@ class Engine(Protocol):
         """Where the work is really done: "cpu (OpenVINO)", "cpu (ONNX Runtime)", "cuda:0 (ONNX Runtime)"."""
         ...
 
-    def logits(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def logits(self, patches: Grey) -> NDArray[np.float32]:
         """Patches (N, C, T, h, w) of grey levels -> logits (N,), positive for sliding; (N, F) of a graph that tells F numbers of each.
+        A graph of flow takes float32.
 
         N may be 0. Raises: EngineFailed.
         """
@@ -74,6 +76,9 @@ class Graph(Protocol):
 
     @property
     def patch_shape(self) -> PatchShape: ...
+
+    @property
+    def dtype(self) -> PatchType: ...
 
     def run(self, batch: Grey) -> Figures: ...
 
@@ -155,9 +160,9 @@ class GraphEngine(ABC):
     def _open(self, path: Path) -> Graph:
         """May raise whatever the runtime raises."""
 
-    def logits(self, patches: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def logits(self, patches: Grey) -> NDArray[np.float32]:
         graph = self._graph(Task.CLASSIFY)
-        self._check(graph, patches, np.uint8)
+        self._check(graph, patches)
         patches = np.ascontiguousarray(patches)
         logits = np.empty(0, np.float32)
         for part in batches(len(patches), self._sizes(graph)):
@@ -169,7 +174,7 @@ class GraphEngine(ABC):
 
     def logits_and_gradients(self, pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         graph = self._graph(Task.EXPLAIN)
-        self._check(graph, pixels, np.float32)
+        self._check(graph, pixels)
         pixels = np.ascontiguousarray(pixels)
         logits, gradients = np.empty(len(pixels), np.float32), np.empty(pixels.shape, np.float32)
         for part in batches(len(pixels), self._sizes(graph)):
@@ -183,7 +188,7 @@ class GraphEngine(ABC):
         """
         with ThreadPoolExecutor(self.streams) as threads:
             for size in self.buckets(Task.CLASSIFY):
-                self._on_all(threads, self.logits, np.zeros((size, *patch_shape), np.uint8))
+                self._on_all(threads, self.logits, np.zeros((size, *patch_shape), self._model.dtype))
             for size in self.buckets(Task.EXPLAIN) if Task.EXPLAIN in self.tasks else ():
                 self._on_all(threads, self.logits_and_gradients, np.zeros((size, *patch_shape), np.float32))
 
@@ -224,9 +229,9 @@ class GraphEngine(ABC):
             raise EngineFailed(f"The model gave logits that are not numbers on {self.device}.")
         return figures
 
-    def _check(self, graph: Graph, patches: Grey, dtype: type) -> None:
-        if patches.dtype != dtype:  # a bug: a runtime may cast without a word
-            raise TypeError(f"The graph takes {dtype.__name__}, not {patches.dtype}.")
+    def _check(self, graph: Graph, patches: Grey) -> None:
+        if patches.dtype != graph.dtype:  # a bug: a runtime may cast without a word
+            raise TypeError(f"The graph takes {graph.dtype.__name__}, not {patches.dtype}.")
         if patches.shape[1:] != graph.patch_shape:
             raise EngineFailed(
                 f"The model takes patches of {_times(graph.patch_shape)} (C, T, h, w); they were {_times(patches.shape[1:])}."

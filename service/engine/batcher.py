@@ -218,7 +218,7 @@ class Batcher:
         with self._noted(batch):
             if batch[0].ask.task is Task.EXPLAIN:
                 return self.engine.logits_and_gradients(patches.astype(np.float32, copy=False))
-            return self.engine.logits(patches), None  # type: ignore[arg-type]  # the task says which type of pixels they are
+            return self.engine.logits(patches), None
 
     @contextmanager
     def _noted(self, batch: list[Portion]) -> Iterator[None]:

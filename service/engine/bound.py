@@ -16,11 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from service.engine.base import Figures, Grey, PatchShape
+from service.engine.base import Figures, Grey, PatchShape, PatchType
 
 BATCH_AXIS = "N"
 """As training names the first axis of what a graph takes and gives."""
-DTYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+DTYPES: dict[str, PatchType] = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 
 
 Lock = Callable[[NDArray[Any]], bool]
@@ -74,22 +74,31 @@ class BucketGraph:
     """A `Graph` of as many sessions as there are batch sizes, each opened when it is first needed."""
 
     def __init__(
-        self, open_session: Callable[[int], Any], bind: Callable[[Any], Bound], streams: int, shape_of: Callable[[Any], tuple[int, ...]]
+        self,
+        open_session: Callable[[int], Any],
+        bind: Callable[[Any], Bound],
+        streams: int,
+        taken_by: Callable[[Any], tuple[tuple[int, ...], PatchType]],
     ) -> None:
-        """`open_session(batch size)`, at once for single patches; `bind(session)` a stream; `shape_of(session)` is (N, C, T, h, w)."""
+        """`open_session(batch size)`, at once for single patches; `bind(session)` a stream; `taken_by(session)` is the shape
+        (N, C, T, h, w) and type of what it takes."""
         self._open_session = open_session
         self._bind = bind
         self._streams = streams
         self._opening = threading.Lock()
         self._idle: dict[int, SimpleQueue[Bound]] = {}
         session = open_session(1)
-        _, c, t, h, w = shape_of(session)
+        (_, c, t, h, w), self._dtype = taken_by(session)
         self._patch_shape = (c, t, h, w)
         self._keep(1, session)
 
     @property
     def patch_shape(self) -> PatchShape:
         return self._patch_shape
+
+    @property
+    def dtype(self) -> PatchType:
+        return self._dtype
 
     def run(self, batch: Grey) -> Figures:
         idle = self._bound(len(batch))

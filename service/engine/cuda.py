@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from service.engine.base import Figures, GraphEngine, Grey, PatchShape, Task
-from service.engine.bound import Bound, BoundBatch, BucketGraph, Lock
+from service.engine.base import Figures, GraphEngine, Grey, PatchShape, PatchType, Task
+from service.engine.bound import DTYPES, Bound, BoundBatch, BucketGraph, Lock
 from service.engine.nvidia import PageLock, has_tf32
 from service.engine.onnx import load_library, open_session
 from service.engine.precision import Precision
@@ -119,7 +119,7 @@ class CudaEngine(GraphEngine):
         self._ort.preload_dlls()  # CUDA and cuDNN may be Python packages, which the linker does not find by itself
 
     def _open(self, path: Path) -> BucketGraph:
-        return BucketGraph(lambda size: self._session(path, size, self._search_of(path)), self._bind, self.streams, input_shape)
+        return BucketGraph(lambda size: self._session(path, size, self._search_of(path)), self._bind, self.streams, taken_by)
 
     def _search_of(self, path: Path) -> ConvSearch:
         return self._searches.get(path, self._tuning.search or "HEURISTIC")
@@ -152,7 +152,7 @@ class CudaEngine(GraphEngine):
         """Time both ways on the largest bucket, keep the faster for all. Raises: EngineFailed, of HEURISTIC alone."""
         path, graph = self._paths[task], self._graph(task)
         size = self.buckets(task)[0]
-        batch = np.zeros((size, *graph.patch_shape), np.uint8 if task is Task.CLASSIFY else np.float32)
+        batch = np.zeros((size, *graph.patch_shape), graph.dtype)
         heuristic = self._timed(path, "HEURISTIC", batch)
         try:
             exhaustive = self._timed(path, "EXHAUSTIVE", batch)
@@ -200,10 +200,10 @@ def _seconds(bound: Bound, batch: Grey) -> float:
     return time.perf_counter() - start_s
 
 
-def input_shape(session: Any) -> tuple[int, ...]:
-    """(N, C, T, h, w) of an ONNX Runtime session."""
-    shape: tuple[int, ...] = tuple(session.get_inputs()[0].shape)
-    return shape
+def taken_by(session: Any) -> tuple[tuple[int, ...], PatchType]:
+    """Shape (N, C, T, h, w) and type of what an ONNX Runtime session takes."""
+    (taken,) = session.get_inputs()
+    return tuple(taken.shape), DTYPES[taken.type]
 
 
 class _OnOneThread:

@@ -5,8 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from service.engine.base import Figures, GraphEngine, Grey, PatchShape, Share
-from service.engine.bound import BATCH_AXIS
+from service.engine.base import Figures, GraphEngine, Grey, PatchShape, PatchType, Share
+from service.engine.bound import BATCH_AXIS, DTYPES
 from service.errors import EngineFailed
 
 
@@ -61,10 +61,15 @@ class _OrtGraph:
         self._name = taken.name
         _, c, t, h, w = taken.shape
         self._patch_shape = (c, t, h, w)
+        self._dtype = DTYPES[taken.type]
 
     @property
     def patch_shape(self) -> PatchShape:
         return self._patch_shape
+
+    @property
+    def dtype(self) -> PatchType:
+        return self._dtype
 
     def run(self, batch: Grey) -> Figures:
         figures: Figures = self._session.run(None, {self._name: batch})

@@ -37,7 +37,8 @@ class Turn(Protocol):
     """One clip's place at the device. Leaving it drops whatever of it has not begun."""
 
     def ask(self, task: Task, patches: Grey) -> "Future[Answer]":
-        """Patches (N, C, T, h, w) of grey levels, uint8; to explain also float32 in 0..255. The answer comes when they have had their turn.
+        """Patches (N, C, T, h, w) of grey levels, uint8; to explain also float32 in 0..255; of flow float32. The answer comes when they
+        have had their turn.
 
         The future raises EngineFailed, and CancelledError once the turn has been left.
         """

@@ -38,7 +38,16 @@ DOUBTS: dict[str, str] = {
 }
 """By their names in the page's texts (service/web/texts/en.js), which say the same."""
 
-SIGN_WORDS: dict[str, str] = {"a_lines": "A-lines", "b_lines": "B-lines", "effusion": "effusion", "consolidation": "consolidation"}
+SIGN_WORDS: dict[str, str] = {
+    "a_lines": "A-lines",
+    "b_lines": "B-lines",
+    "effusion": "effusion",
+    "consolidation": "consolidation",
+    "fluid_or_solid": "fluid or solid lung",
+    "lung_sliding": "lung sliding, second reader",
+}
+_COUNTED = SIGN_WORDS | {"lung_sliding": "sliding"}
+"""What the number is the probability of."""
 SIGNS_HEADING = "Signs beside sliding (research findings; each stands for itself)"
 SIGN_IS_RESEARCH = (
     "Research finding. It stands for itself: nothing is concluded from it about lung sliding, nor from several signs at once."
@@ -147,7 +156,7 @@ def sign_line(found: SignFinding) -> str:
     name, verdict = SIGN_WORDS[found.sign], found.verdict
     if found.probability is None:
         return f"{name.capitalize()}: not assessable" + (f": {found.reason.detail}" if found.reason else "")
-    what = "" if verdict is Verdict.PRESENT else f"probability of {name} "
+    what = "" if verdict is Verdict.PRESENT else f"probability of {_COUNTED[found.sign]} "
     return f"{name.capitalize()}: {VERDICT_WORDS[verdict]} ({what}{_share(found.probability)}){_best_seen(found)}"
 
 

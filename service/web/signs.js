@@ -1,7 +1,7 @@
 // Signs beside sliding: what each model says of its sign, when in the clip, and the frame that shows it best. Research findings, each for itself.
 import { drawLane } from "./charts.js";
 import { $, element } from "./dom.js";
-import { number, t } from "./texts.js";
+import { has, number, t } from "./texts.js";
 import { signFacts, signReason } from "./words.js";
 
 export class Signs {
@@ -39,6 +39,7 @@ export class Signs {
     const row = element("li");
     const name = t(`signs_${sign.sign}`);
     row.append(element("h3", name), element("p", signFacts(sign), "said"));
+    if (has(`signs_about_${sign.sign}`)) row.append(element("p", t(`signs_about_${sign.sign}`), "note"));
     if (sign.reason) row.append(element("p", signReason(sign.reason)));
     if (sign.moments.length) row.append(this._timeline(sign, name));
     if (sign.representative) row.dataset.frame = sign.representative.index;

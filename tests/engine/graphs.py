@@ -24,6 +24,11 @@ def write_sum(directory: Path, shape: tuple[int, ...] = SHAPE) -> tuple[Path, Pa
     return model, _save(directory / "saliency.onnx", squares, "pixels", TensorProto.FLOAT, outputs, shape)
 
 
+def write_sum_of_flow(directory: Path) -> Path:
+    """As model.onnx of `write_sum`, of float32."""
+    return _save(directory / "flow.onnx", [_sum("patches", "logits")], "patches", TensorProto.FLOAT, {"logits": ["N"]}, SHAPE)
+
+
 def write_log(directory: Path) -> Path:
     """logit = log of the sum: minus infinity for a black patch."""
     cast = helper.make_node("Cast", ["patches"], ["pixels"], to=TensorProto.FLOAT)

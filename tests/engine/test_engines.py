@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from service.engine.base import GraphEngine
 from service.engine.cuda import CudaEngine, Tuning
 from service.engine.onnx import OnnxEngine
 from service.engine.openvino import OpenVinoEngine
@@ -18,7 +19,8 @@ from service.engine.precision import Precision
 from service.engine.select import open_engine
 from service.errors import EngineFailed
 from tests.conftest import has_cuda_device
-from tests.engine.graphs import SHAPE, write_failing, write_log, write_sum
+from tests.engine.graphs import SHAPE, write_failing, write_log, write_sum, write_sum_of_flow
+from tests.engine.on_cpu import CudaEngineOnCpu
 
 ENGINES = [pytest.param(OnnxEngine, id="ONNX Runtime"), pytest.param(OpenVinoEngine, id="OpenVINO")]
 every_engine = pytest.mark.parametrize("engine_of", ENGINES)
@@ -198,6 +200,24 @@ def test_pixels_of_another_type_are_a_bug(engine_of: EngineOf, graphs: tuple[Pat
         engine.logits(np.zeros((1, *SHAPE), np.float32))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="^The graph takes float32, not uint8.$"):
         engine.logits_and_gradients(np.zeros((1, *SHAPE), np.uint8))  # type: ignore[arg-type]
+
+
+@every_engine
+def test_a_graph_of_flow_takes_and_is_warmed_with_what_may_be_less_than_nothing(engine_of: EngineOf, tmp_path: Path) -> None:
+    _takes_flow(engine_of(write_sum_of_flow(tmp_path), None))
+
+
+def test_so_does_the_engine_of_a_gpu(tmp_path: Path) -> None:
+    _takes_flow(CudaEngineOnCpu(write_sum_of_flow(tmp_path), None))
+
+
+def _takes_flow(engine: GraphEngine) -> None:
+    engine.warm_up(SHAPE)
+    flow = -0.25 * counted(3).astype(np.float32)
+
+    assert engine.logits(flow).tolist() == [0, -6, -12]
+    with pytest.raises(TypeError, match="^The graph takes float32, not uint8.$"):
+        engine.logits(counted(3))
 
 
 def test_batches_of_large_patches_are_small(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from service.evidence.one_page_figures import NOTHING_MEASURED, WITHHELD
 from service.evidence.paper_charts import Limits
 from service.findings import Analysis, Reason, ReasonCode, SlideOverTime, Verdict
 from tests.fakes import pdf
-from tests.fakes.analysis import PROBE_MOVING, example_analysis, example_signs
+from tests.fakes.analysis import PROBE_MOVING, example_analysis, example_signs, six_signs
 from tests.fakes.clip import MemoryClip
 
 AT = datetime(2026, 11, 21, 17, 15, tzinfo=UTC)
@@ -187,7 +187,7 @@ def shapes() -> Iterator[Analysis]:
         yield example_analysis(width, height, num_windows=1, mm_per_px=None, with_saliency=False)[0]
 
 
-LONG = tuple(replace(found, measured=f"{found.sign}: " + 60 * "word ") for found in example_signs())
+LONG = tuple(replace(found, measured=f"{found.sign}: " + 60 * "word ") for found in six_signs())
 
 
 @pytest.mark.parametrize("analysis", [*ANSWERS.values(), overfull(), *shapes(), *(replace(a, signs=LONG) for a in (overfull(), *shapes()))])
@@ -252,6 +252,20 @@ def test_signs_stand_below_everything_on_sliding_as_research_with_how_their_mode
     assert next(line.baseline for line in read if line.text == "Analysed") > heights[-1] + 7
 
 
+def test_of_six_models_each_has_its_whole_sentence_and_the_pictures_keep_their_room() -> None:
+    signs = six_signs()
+    read = pdf.lines(report(replace(ANSWERS["present"], signs=signs)))
+    said = [line.text for line in read]
+
+    first = said.index(words.SIGNS_HEADING)
+    assert said[first + 5 : first + 7] == [
+        "Fluid or solid lung: PRESENT (0.86), best seen at 2.0 s (frame 61)",
+        "Lung sliding, second reader: ABSENT (probability of sliding 0.07)",
+    ]
+    assert " ".join(said[first + 7 : first + 19]) == " ".join(words.measured_lines(signs))
+    assert read[first].baseline > 500  # points of 842: above it stand the pictures
+
+
 def test_without_signs_nothing_is_said_of_them() -> None:
     assert words.SIGNS_HEADING not in pdf.text(report(ANSWERS["present"])).split("\n")
 
@@ -260,7 +274,7 @@ def test_sentences_on_models_that_do_not_fit_end_in_dots_and_what_limits_sliding
     said = [line.text for line in pdf.lines(report(replace(overfull(), signs=LONG)))]
     measured = [said.index(next(line for line in said if line.startswith(f"Measured ({name};"))) for name in words.SIGN_WORDS.values()]
 
-    assert [said[at + 1][-1] for at in measured] == ["…"] * 4
+    assert [said[at + 1][-1] for at in measured] == ["…"] * 6
     assert said.count(MORE_TO_SAY) == 1
     assert any(line.startswith("<b>too_short</b>") for line in said)
 

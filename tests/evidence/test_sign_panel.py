@@ -11,7 +11,7 @@ from service.evidence.overlay import Annotator, annotate
 from service.evidence.palette import CURSOR, PANEL, SIGN, TEXT, Pen
 from service.evidence.sign_panel import LANE_PX, height_px
 from service.findings import Analysis, SignFinding, SignMoment, Verdict
-from tests.fakes.analysis import PROBE_MOVING, example_analysis, example_signs
+from tests.fakes.analysis import PROBE_MOVING, example_analysis, example_signs, six_signs
 from tests.fakes.clip import MemoryClip
 
 WIDTH, HEIGHT = 1600, 400
@@ -46,7 +46,7 @@ def test_what_stood_there_without_signs_stands_there_with_them_pixel_for_pixel()
     assert plain.layout.signs.height == 0
 
 
-@pytest.mark.parametrize("signs", [example_signs(), example_signs()[3:], tuple(replace(s, measured=80 * "word ") for s in example_signs())])
+@pytest.mark.parametrize("signs", [example_signs(), example_signs()[3:], tuple(replace(s, measured=80 * "word ") for s in six_signs())])
 def test_nothing_is_written_beyond_its_edges(signs: tuple[SignFinding, ...]) -> None:
     annotator, canvas = drawn(replace(BARE, signs=signs))
     panel = canvas[annotator.layout.signs.slices]
@@ -78,6 +78,7 @@ def test_the_frame_that_shows_it_best_is_ticked_and_the_cursor_goes_along() -> N
 
 def test_a_sign_that_was_not_read_has_no_lane() -> None:
     assert lanes(replace(BARE, signs=example_signs()[3:])) == []
+    assert len(lanes(replace(BARE, signs=six_signs()))) == 5
 
 
 def test_without_signs_the_panel_has_no_height() -> None:

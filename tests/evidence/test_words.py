@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from service.evidence import words
-from service.findings import SIGNS, Analysis, Quality, Reason, ReasonCode, Verdict
-from tests.fakes.analysis import PROBE_MOVING, example_analysis, example_signs
+from service.findings import TOLD_SIGNS, Analysis, Quality, Reason, ReasonCode, Verdict
+from tests.fakes.analysis import PROBE_MOVING, example_analysis, example_signs, six_signs
 
 ENGLISH = Path(__file__).resolve().parents[2] / "service" / "web" / "texts" / "en.js"
 STILL, SLIDING, CONTROL = words.DOUBTS.values()
@@ -170,7 +170,7 @@ def test_doubts_are_the_sentences_of_the_page() -> None:
 
 
 def test_every_sign_has_words() -> None:
-    assert tuple(words.SIGN_WORDS) == SIGNS
+    assert tuple(words.SIGN_WORDS) == TOLD_SIGNS
 
 
 def test_each_sign_is_one_line_and_its_number_says_what_it_counts() -> None:
@@ -180,6 +180,14 @@ def test_each_sign_is_one_line_and_its_number_says_what_it_counts() -> None:
         "Effusion: CANNOT TELL (probability of effusion 0.52), most like it at 2.0 s",
         "Consolidation: not assessable: Its model was measured on clips of convex probes alone; this one is linear.",
     ]
+
+
+def test_a_second_reader_is_never_called_the_answer() -> None:
+    *_, either, second = six_signs()
+
+    assert words.sign_line(either) == "Fluid or solid lung: PRESENT (0.86), best seen at 2.0 s"
+    assert words.sign_line(second) == "Lung sliding, second reader: ABSENT (probability of sliding 0.07)"
+    assert words.signs_in_a_cell([second]) == "lung sliding, second reader ABSENT"
 
 
 @pytest.mark.parametrize(("probability", "said"), [(1.0, "0.99"), (0.0, "0.01")])

@@ -236,6 +236,18 @@ def _not_assessable(fan: _Fan, num_windows: int, mm_per_px: float | None, reason
     )
 
 
+def six_signs(width: int = 640, height: int = 480, seconds: int = 4) -> tuple[SignFinding, ...]:
+    """All that may be told, each with a sentence of its own: `example_signs`, fluid or solid lung present, a second reader who sees none
+    slide."""
+    four = example_signs(width, height, seconds)
+    a_lines, b_lines, effusion, _ = four
+    either = replace(effusion, sign="fluid_or_solid", probability=0.86, verdict=Verdict.PRESENT, measured=MEASURED)
+    second = ModelRef("rcm2d-small", "1.0.0", "r" * 64, "cpu (OpenVINO)")
+    still = replace(b_lines, sign="lung_sliding", model=second, probability=0.07, verdict=Verdict.ABSENT, representative=None)
+    own = (replace(found, measured=MEASURED.replace("86", f"{86 + k}")) for k, found in enumerate((*four, either, still)))
+    return tuple(own)
+
+
 def _model() -> ModelRef:
     return ModelRef(name="resnet3d18-w16", version="0.1.0", sha256="0" * 64, device="cpu (OpenVINO)")
 
@@ -243,6 +255,13 @@ def _model() -> ModelRef:
 def _summary(fan: _Fan, num_windows: int, mm_per_px: float | None) -> ClipSummary:
     num_frames = num_windows * FRAMES_PER_WINDOW
     return ClipSummary(num_frames, float(FPS), num_frames / FPS, fan.width, fan.height, "convex", mm_per_px)
+
+
+MEASURED = (
+    "86 public POCUS clips of 37 patients, none learnt from: AUROC 0.93 (0.84-0.98), 0.92 (0.80-0.98) without those only called healthy; "
+    '"present" was right in 21 of 23, "absent" was right in 41 of 44.'
+)
+"""As long as a bundle's own sentence."""
 
 
 def example_signs(width: int = 640, height: int = 480, seconds: int = 4) -> tuple[SignFinding, ...]:

@@ -27,7 +27,7 @@ from service.errors import BadBundle, SeashoreError, UnknownModel
 from service.evidence.identity import Identity
 from service.evidence.mmode import mmode
 from service.evidence.rendition import Marks, Rendition, render
-from service.findings import ALL_SIGNS, SIGNS, Analysis, Arrays, Line, Verdict
+from service.findings import ALL_SIGNS, TOLD_SIGNS, Analysis, Arrays, Line, Verdict
 from service.options import check_line
 from service.pipeline import Options, Progress
 from service.reader import ClipReader, Reader
@@ -145,7 +145,7 @@ class WordReader:
             self._read_slowly(on_progress)
         self._raise_if_error(clip.word)
         analysis, arrays = _answer(clip.word, with_saliency=options.saliency is not Saliency.NONE)
-        signs = SIGNS if options.signs == ALL_SIGNS else options.signs
+        signs = TOLD_SIGNS if options.signs == ALL_SIGNS else options.signs
         return replace(analysis, signs=tuple(found for found in example_signs() if found.sign in signs)), arrays
 
     def annotate(self, clip: Clip, analysis: Analysis, out: Path) -> None:

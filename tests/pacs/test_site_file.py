@@ -115,7 +115,8 @@ url = "ftp://x"
         ("[receive]\nmax_instance_bytes = 0", ", line 2: receive: max_instance_bytes is 0; it must be at least 1."),
         (
             'signs = "pneumothorax"',
-            ", line 1: signs: it is 'pneumothorax'; it can be none, all, or one or more of a_lines, b_lines, effusion, consolidation with "
+            ", line 1: signs: it is 'pneumothorax'; it can be none, all, or one or more of a_lines, b_lines, effusion, "
+            "consolidation, fluid_or_solid, lung_sliding with "
             "commas between them.",
         ),
         ("strip_identity = 1", ", line 1: strip_identity is 1; it must be true or false."),

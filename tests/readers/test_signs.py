@@ -15,7 +15,7 @@ from service.reading import Saliency
 from service.settings import Settings
 from service.sign_reading import AskedSign, LoadedSign
 from tests.fakes.service import shipped_bundle
-from tests.fakes.signs import FRAME, FailingDevice, write_bright
+from tests.fakes.signs import FLOW, FRAME, FailingDevice, write_bright
 from tests.readers.reading import processes
 
 
@@ -25,6 +25,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     shutil.copytree(shipped_bundle(), store / shipped_bundle().parent.name / shipped_bundle().name)
     write_bright(store, ("b_lines",), name="second")
     write_bright(store, ("a_lines", "effusion"), name="frames", frames=FRAME)
+    write_bright(store, ("lung_sliding",), name="flow", frames=FLOW)
     return Settings(device="cpu", model_store=store, max_concurrent=1, max_background=1)
 
 
@@ -42,13 +43,21 @@ def read(reader: Reader, clip: Path, signs: tuple[str, ...]) -> Analysis:
 def test_the_signs_are_those_of_one_process(reader: PooledReader, settings: Settings, clip: Path) -> None:
     there, here = read(reader, clip, ALL_SIGNS), read(ClipReader(settings), clip, ALL_SIGNS)
 
-    assert [found.sign for found in there.signs] == ["a_lines", "b_lines", "effusion"]
+    assert [found.sign for found in there.signs] == ["a_lines", "b_lines", "effusion", "lung_sliding"]
     assert {found.model.device for found in there.signs} == {found.model.device for found in here.signs}
     for one, other in zip(there.signs, here.signs, strict=True):
         assert one.probability == pytest.approx(other.probability, abs=1e-5)
         assert (one.verdict, one.measured, len(one.moments)) == (other.verdict, other.measured, len(other.moments))
         assert (one.representative is None) == (other.representative is None)
     assert there.timings.signs_ms > 0
+
+
+def test_a_second_reader_is_given_flow_by_the_reader_process_and_its_contradiction_is_told(reader: PooledReader, clip: Path) -> None:
+    analysis = read(reader, clip, ("lung_sliding",))
+
+    (second,) = analysis.signs
+    assert (analysis.lung_sliding.verdict, second.verdict) == (Verdict.PRESENT, Verdict.ABSENT)
+    assert analysis.warnings[-1] == "A second reader (flow 1.0.0, a research model) reads the sliding otherwise; look at the clip."
 
 
 def test_a_sign_without_a_model_is_a_warning_and_sliding_is_read(reader: PooledReader, clip: Path) -> None:

@@ -194,7 +194,7 @@ def test_a_small_net_has_few_parameters_and_multiplies_little_in_a_second_of_cli
     preset = read_preset(name)
     net, frames = build_network(preset), preset.frames
 
-    macs = macs_of(net, torch.zeros(1, *frames.run_shape))
+    macs = macs_of(net, torch.zeros(frames.run_shape))
 
     assert num_parameters(net) < parameters
     assert 0 < macs * frames.fps / frames.stride_frames / 1e9 < gmac_per_s

@@ -20,7 +20,7 @@ from tests.fakes import axe, browser, media
 from tests.fakes.browser import Page
 from tests.fakes.phantoms import preset_phantom
 from tests.fakes.service import is_ready, serving, shipped_bundle, wait_until
-from tests.fakes.signs import FRAME, told, write_bright
+from tests.fakes.signs import FLOW, FRAME, told, write_bright
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(browser.executable() is None, reason="no Chromium")]
 
@@ -30,7 +30,7 @@ STILL = [{"name": "prefers-reduced-motion", "value": "reduce"}]
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """Of a service that tells B-lines, effusion with maps, and consolidation of linear probes alone."""
+    """Of a service that tells B-lines, effusion with maps, consolidation of linear probes alone, and sliding by a second reader."""
     folder = tmp_path_factory.mktemp("signs")
     bundle = shipped_bundle()
     shutil.copytree(bundle, folder / "store" / bundle.parent.name / bundle.name)
@@ -39,6 +39,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     write_bright(folder / "store", ("effusion",), name="fluid", frames=FRAME)
     (folder / "linear.mp4").write_bytes(media.mp4(preset_phantom("linear_present").frames))
     write_bright(folder / "store", ("consolidation",), name="solid", domain=Domain(("linear",), 5.0), golden_clip=folder / "linear.mp4")
+    write_bright(folder / "store", ("lung_sliding",), name="second", frames=FLOW)
     reader = ClipReader(Settings(device="cpu", model_store=folder / "store"))
     with serving(reader, data_dir=folder / "data") as client:
         assert is_ready(client)
@@ -107,7 +108,7 @@ def test_signs_are_looked_for_where_it_was_ticked_and_that_is_remembered(page: P
     page.value("sessionStorage.clear()")
     opened(page, client)
     assert page.value("document.querySelector('#signs-wanted').checked") is True
-    assert [sign["sign"] for sign in read(page, client)["signs"]] == ["b_lines", "effusion", "consolidation"]
+    assert [sign["sign"] for sign in read(page, client)["signs"]] == ["b_lines", "effusion", "consolidation", "lung_sliding"]
     assert page.is_shown("#signs-card")
 
 
@@ -124,21 +125,21 @@ def test_where_no_model_tells_a_sign_none_is_offered_nor_asked_for(page: Page) -
 
 def test_each_sign_is_told_with_its_probability_and_what_its_model_was_measured_on(page: Page, answer: Any) -> None:
     rows = [" ".join(row.split()) for row in page.value("[...document.querySelectorAll('#signs li')].map((row) => row.innerText)")]
-    lines, effusion, consolidation = answer["signs"]
+    lines, effusion, consolidation, _ = answer["signs"]
 
-    assert rows == [
+    assert rows[:3] == [
         f"B-lines present (probability of being seen {lines['probability']:.2f}) ▼ Measured (lines 1.0.0): On 47 clips.",
         f"Effusion cannot tell (probability of being seen {effusion['probability']:.2f}) ▼ Measured (fluid 1.0.0): Computed in the head.",
         f"Consolidation not assessable {consolidation['reason']['detail']} Measured (solid 1.0.0): Computed in the head.",
     ]
     assert "research" in page.text("#signs-heading")
     assert page.text("#headline") == "Lung sliding present"
-    assert "lines 1.0.0, fluid 1.0.0, solid 1.0.0" in page.text("#facts")
+    assert "lines 1.0.0, fluid 1.0.0, solid 1.0.0, second 1.0.0" in page.text("#facts")
     assert page.problems == []
 
 
 def test_a_lane_has_the_models_probabilities_and_its_attention_over_the_time_of_the_clip(page: Page, answer: Any) -> None:
-    lines, effusion, _ = answer["signs"]
+    lines, effusion, *_ = answer["signs"]
     heights = page.value("[...document.querySelectorAll('#lane-b_lines .sign')].map((bar) => bar.height.baseVal.value / 42)")
 
     assert heights == pytest.approx([moment["probability"] for moment in lines["moments"]], abs=0.01)
@@ -228,3 +229,13 @@ def test_another_language_says_it_too_and_the_models_own_sentence_stays_marked_a
     assert page.text("#signs-heading") == "Znaky okrem kĺzania (výskumné nálezy)"
     assert page.value("document.querySelector('#signs li [lang=en]').innerText") == "On 47 clips."
     assert "nikto nepreveril" in page.text("#signs")
+    assert "Nie je to výrok" in page.text("#signs li:last-child")
+
+
+def test_a_second_reader_is_said_not_to_be_the_answer_and_contradicts_it_among_the_warnings(page: Page, answer: Any) -> None:
+    assert (answer["lung_sliding"]["verdict"], answer["signs"][-1]["verdict"]) == ("present", "absent")
+
+    said = page.text("#signs li:last-child")
+    assert said.startswith("Lung sliding, second reader")
+    assert "It is not the verdict" in said
+    assert "A second reader (second 1.0.0, a research model) reads the sliding otherwise" in page.text("#warnings")

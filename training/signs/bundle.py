@@ -15,12 +15,17 @@ from training.signs.fit import FittedSign
 from training.signs.limits import MAX_WRONG, MIN_PATIENTS, MIN_RIGHT, MIN_SAID, Worth, told_of
 from training.signs.networks import num_parameters
 from training.signs.packed import export_packed, outputs_of
+from training.signs.tellings import TOGETHER, as_served, tellings
 
 INTENDED = """A research finding beside lung sliding, for people who are trained in lung ultrasound and look at the clip themselves.
 It stands for itself: nothing is concluded from it, nor from several together. It is not a medical device and not for diagnosis."""
 
-CAVEATS = """* Few patients, of web collections and two hospitals; what is called A-lines, B-lines, effusion or consolidation is what the
-  collection's readers wrote of a whole clip, and clips called healthy are taken to show no B-lines, effusion or consolidation.
+OF_SIGNS = """* Few patients, of web collections and two hospitals; what is called A-lines, B-lines, effusion or consolidation is what the
+  collection's readers wrote of a whole clip, and clips called healthy are taken to show no B-lines, effusion or consolidation."""
+OF_SLIDING = """* It reads sliding a second time, on whole frames. It is not the answer on sliding; where it contradicts that one, only the
+  clip can say which is right.
+* What is called present or absent sliding is what the manifest says of a whole clip."""
+CAVEATS = """\
 * The limits of "present" and "absent" were set on the same clips that say what they are worth, though never on the same patient.
 * What it sees (attention, maps) shows where a number came from, not that it is right.
 * Another hospital's scanner may be read worse. Between the limits it says nothing."""
@@ -28,6 +33,10 @@ CAVEATS = """* Few patients, of web collections and two hospitals; what is calle
 
 class NothingToTell(ValueError):
     """No sign is told better than a coin would, so there is nothing to ship."""
+
+
+class NotServable(ValueError):
+    """The service cannot make what the network is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +56,12 @@ def write_bundle_of(store: Path, fitted: FittedSign, judged: SignAnswers, made: 
     """`judged`: by networks fitted alike, each on clips of patients that it did not learn from. Signs whose AUROC may be that of a coin
     are left out.
 
-    Raises: NothingToTell; ExportDisagrees; BadBundle.
+    Raises: NothingToTell; NotServable; ExportDisagrees; TooLarge; BadBundle.
     """
-    found = {sign: told_of(judged, sign, made.clips_words) for sign in fitted.preset.signs}
+    if fitted.preset.raft:
+        raise NotServable("This network was fitted to flow by RAFT, and the service makes flow by DIS alone. Fit it without --raft.")
+    judged = as_served(judged)
+    found = {sign: told_of(judged, sign, made.clips_words) for sign in tellings(judged.signs)}
     tells = tuple(told for told, worth in found.values() if worth.is_offered)
     if not tells:
         raise NothingToTell("No sign is surely told better than by a coin, on patients enough: there is nothing that may be served.")
@@ -75,6 +87,8 @@ def card_of(fitted: FittedSign, found: Mapping[str, tuple[Told, Worth]], made: M
     """The text of MODEL_CARD.md."""
     preset, frames = fitted.preset, fitted.preset.frames
     runs = f"{frames.num_frames} frames at {frames.fps:g} a second" if frames.num_frames > 1 else f"single frames, {frames.fps:g} a second"
+    runs += f", as optical flow over {frames.flow_step}" if frames.is_flow else ""
+    together = [told for told, worth in found.values() if worth.is_offered and told.sign in TOGETHER]
     least = f"{made.domain.least_fps:g} different frames a second"
     return "\n".join(
         [
@@ -86,6 +100,7 @@ def card_of(fitted: FittedSign, found: Mapping[str, tuple[Told, Worth]], made: M
             "## What it is",
             f"Preset `{preset.name}` (`training/experiments/signs/{preset.name}.toml`): {runs}, {frames.side_px} px, geometry",
             f'"{frames.geometry}"; {num_parameters(fitted.model):,} parameters. A clip has the mean logit of its runs, calibrated (Platt).',
+            *(f"{told.sign} has, of each run, the greatest logit of {' and '.join(TOGETHER[told.sign])}." for told in together),
             f"It answers clips of {' and '.join(made.domain.probes)} probes with at least {least}, and no others.",
             "",
             "## How it was made",
@@ -107,6 +122,7 @@ def card_of(fitted: FittedSign, found: Mapping[str, tuple[Told, Worth]], made: M
             *(_row(told, worth) for told, worth in found.values()),
             "",
             "## What it does not know",
+            OF_SLIDING if preset.learns == "sliding" else OF_SIGNS,
             CAVEATS,
             "",
             "## Data and attribution",

@@ -65,7 +65,7 @@ def load_sign(checkpoint: Path) -> FittedSign:
     """The network of a checkpoint that `fit_sign` wrote. Runs nothing that the file brings along. Raises: FitError."""
     try:
         saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        preset = from_table(Preset, _plain(saved["preset"]), "")
+        preset = from_table(Preset, _with_flow(_plain(saved["preset"])), "")
         model = build_network(preset)
         model.load_state_dict({name.removeprefix("model."): value for name, value in saved["state_dict"].items()})
     except Exception:  # torch raises whatever its unpickler meets, and another version's preset may say what nobody reads any more
@@ -99,7 +99,7 @@ def check_classes(runs: RunSet, parts: Mapping[str, Indices]) -> None:
 def _record(preset: Preset, runs: RunSet, parts: Mapping[str, Indices]) -> dict[str, Any]:
     told = preset.to_json()
     weights = told["network"].pop("weights")
-    named = ("learns", "inputs", "flow_step", "real_share", "frames", "network", "loss")
+    named = ("learns", "real_share", "frames", "network", "loss")
     settings = _flat({name: told[name] for name in named}) | _flat(told["fit"])
     dealt = hashlib.sha256("".join(f"{name} {np.unique(runs.clip[parts[name]]).tolist()}" for name in ("train", "validation")).encode())
     record = {"settings": settings, "clips": dealt.hexdigest(), "finished": False}
@@ -122,6 +122,12 @@ _BEFORE = (
     | defaults_of(SignFit)
     | {"real_share": 0.0}
 )
+
+
+def _with_flow(preset: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint of before the runs' own spec said what they are of has it beside them."""
+    inputs, step = preset.pop("inputs", None), preset.pop("flow_step", None)
+    return preset | {"frames": preset["frames"] | {"flow_step": step}} if inputs == "flow" else preset
 
 
 def _plain(value: Any) -> Any:

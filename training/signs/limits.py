@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.metrics import auroc, patient_draws, percentile_interval
-from service.sign_bundle import Told
+from service.sign_bundle import Told, run_logits
 from training.signs.answers import NOT_KNOWN, SignAnswers
+from training.signs.tellings import tellings
 
 MAX_WRONG = 0.1
 """Of patients without the sign who may be called present, and of those with it who may be called absent."""
@@ -24,7 +25,7 @@ MIN_PATIENTS = 10
 DRAWS, SEED = 2000, 1
 NEWTON_STEPS = 100
 _EDGE = 1e-6
-"""Kept off probabilities of 0 and 1, whose logits are infinite."""
+"""Least spread and scale, and what keeps Newton's steps finite."""
 
 Floats = NDArray[np.float64]
 
@@ -89,15 +90,22 @@ class Worth:
 
 
 def clips_of(answers: SignAnswers, sign: str, *, stated_alone: bool = False) -> ClipLogits:
-    """One logit a clip, as the service pools them. Clips of which it is not known whether they show the sign are left out, and with
-    `stated_alone` those of which any sign is not known."""
-    k = answers.signs.index(sign)
-    chance = np.clip(answers.probability[:, k], _EDGE, 1 - _EDGE)
-    logit, asked = np.log(chance) - np.log1p(-chance), answers.label if stated_alone else answers.label[:, k : k + 1]
-    known = (asked != NOT_KNOWN).all(axis=1)
+    """One logit a clip, as the service pools them. `sign` is one of `tellings`. Clips of which it is not known whether they show it are
+    left out, and with `stated_alone` those of which any sign is not known."""
+    outputs = tellings(answers.signs)[sign]
+    with np.errstate(divide="ignore"):  # of what is sure to the last digit, which `run_logits` bounds
+        logit = run_logits(np.log(answers.probability) - np.log1p(-answers.probability), outputs)
+    label = _any_of(answers.label[:, list(outputs)])
+    known = (answers.label != NOT_KNOWN).all(axis=1) if stated_alone else label != NOT_KNOWN
     clips, first, of_clip = np.unique(answers.clip[known], return_index=True, return_inverse=True)
     mean = np.bincount(of_clip, logit[known], len(clips)) / np.bincount(of_clip)
-    return ClipLogits(mean, answers.label[known, k][first], answers.patient[known][first])
+    return ClipLogits(mean, label[known][first], answers.patient[known][first])
+
+
+def _any_of(label: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n, m) -> (n,): there when one of them is, and not there only when all are known not to be."""
+    is_there, is_known = (label == 1).any(axis=1), (label != NOT_KNOWN).all(axis=1)
+    return np.where(is_there, 1, np.where(is_known, 0, NOT_KNOWN))
 
 
 def platt(clips: ClipLogits) -> tuple[float, float]:
@@ -152,7 +160,7 @@ def told_of(answers: SignAnswers, sign: str, clips_words: str) -> tuple[Told, Wo
     scale = max(scale, _EDGE)  # of what is worse than a coin, which is not offered
     above, below = (float(1 / (1 + np.exp(-(scale * logit + offset)))) for logit in (limits.above, limits.below))
     said = above if worth.may_say_present else 1.0, below if worth.may_say_absent else 0.0
-    return Told(sign, answers.signs.index(sign), scale, offset, *said, _words(worth, clips_words)), worth
+    return Told(sign, tellings(answers.signs)[sign], scale, offset, *said, _words(worth, clips_words)), worth
 
 
 def _interval(clips: ClipLogits) -> tuple[float, float]:

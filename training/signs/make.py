@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.cine.flow import FlowField, dis_flow, flow_steps
-from service.cine.frame_runs import FrameRun, frame_runs
+from service.cine.flow import FlowField
+from service.cine.frame_runs import FrameRun, Given, frame_runs
 from service.cine.overview import look_over
 from service.cine.sector import find_sector
 from service.cine.walk import taken_s
@@ -63,17 +63,18 @@ def _runs_of(preset: Preset, source: Source, key: str) -> tuple[ClipRuns, NDArra
         sector = find_sector(look_over(clip), clip.info.region)
         if sector is None:
             return passed_over("no_sector")
-        seen = [(run, _frames_shown(run, taken_s(clip.info), truths)) for run in frame_runs(clip, sector, preset.frames)]
+        runs = frame_runs(clip, sector, preset.frames, _field(preset.raft))
+        seen = [(run.start_s, _frames_shown(run, taken_s(clip.info), truths), _kept(run.given)) for run in runs]
     except RequestError as error:
         return passed_over(error.code)
-    labels = [_run_label(truths, shown) for _, shown in seen]
+    labels = [_run_label(truths, shown) for _, shown, _ in seen]
     num_unclear = labels.count(None)
-    kept = [(run, shown, label) for (run, shown), label in zip(seen, labels, strict=True) if label is not None]
+    kept = [(*run, label) for run, label in zip(seen, labels, strict=True) if label is not None]
     if not kept:
         return passed_over("unclear" if seen else "too_short", num_unclear)
-    starts_s, frame_labels = tuple(run.start_s for run, _, _ in kept), tuple(tuple(shown.tolist()) for _, shown, _ in kept)
-    told = ClipRuns(key, source.patient, starts_s, tuple(label for _, _, label in kept), frame_labels, source.part, num_unclear)
-    return told, np.stack([_given(preset, run) for run, _, _ in kept])
+    starts_s, shown, given, known = zip(*kept, strict=True)
+    frame_labels = tuple(tuple(frames.tolist()) for frames in shown)
+    return ClipRuns(key, source.patient, starts_s, known, frame_labels, source.part, num_unclear), np.stack(given)
 
 
 def _frames_shown(run: FrameRun, taken: NDArray[np.float64], truths: Truths) -> NDArray[np.int64]:
@@ -93,16 +94,16 @@ def _run_label(truths: Truths, shown: NDArray[np.int64]) -> tuple[int, ...] | No
     return (1,) if num_shown >= min(LEAST_FRAMES, len(shown)) else (0,) if num_shown == 0 else None
 
 
-def _given(preset: Preset, run: FrameRun) -> NDArray[np.generic]:
-    if preset.inputs == "frames":
-        return run.frames
-    return flow_steps(run.frames, _field(preset.raft), preset.flow_step).astype(np.float16)
+def _kept(given: Given) -> NDArray[np.generic]:
+    """Frames (T, h, w); flow (2, steps, h, w) as float16, to which it was rounded."""
+    return given[0] if given.dtype == np.uint8 else given.astype(np.float16)
 
 
 @cache
-def _field(raft: str) -> FlowField:
+def _field(raft: str) -> FlowField | None:
+    """None: the service's own."""
     if not raft:
-        return dis_flow()
+        return None
     from training.raft import raft_flow  # torch takes seconds to load, and no other clip has a use for it
 
     return raft_flow(Path(raft))
@@ -110,7 +111,7 @@ def _field(raft: str) -> FlowField:
 
 def _key(preset: Preset, source: Source) -> str:
     raft = _digest(preset.raft) if preset.raft else ""
-    parts = (source.identity(), preset.frames.to_json(), preset.inputs, preset.flow_step, raft, code_digest("service.cine"), _own_code())
+    parts = (source.identity(), preset.frames.to_json(), raft, code_digest("service.cine"), _own_code())
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
 

@@ -37,7 +37,7 @@ def build_network(preset: Preset, *, mean: float = 0.0, scale: float = 255.0) ->
             return Rcm2dSmall(side=side, dropout=dropout, mean=mean, scale=scale)
         if kind == "cmwru":
             return Cmwru(frames=frames.num_frames, side=side, dropout=dropout, mean=mean, scale=scale)
-        return Cmwra(steps=frames.num_frames - preset.flow_step, side=side, scale=scale)
+        return Cmwra(steps=frames.num_frames - frames.flow_step, side=side, scale=scale)
     except ValueError as error:
         raise ExperimentError(f"In network: {error}") from None
 

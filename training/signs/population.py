@@ -9,12 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from service.findings import SIGNS
+from service.findings import LABELLED_SIGNS
 from training.phantom.pathology import Consolidation
 from training.phantom.spec import BLine, Obstruction, PhantomSpec, Rib, half_width_mm
 from training.population import FRAME_RATES_FPS, population
-
-__all__ = ["SIGNS", "b_line_spec", "normal_spec", "sign_spec"]
 
 _STREAM = 8
 """Keeps these draws apart from those of the population of the same seed and index."""
@@ -45,15 +43,15 @@ def b_line_spec(seed: int, index: int, *, shown: bool | None = None, **fixed: ob
 
 
 def normal_spec(seed: int, index: int, **fixed: object) -> PhantomSpec:
-    """Aerated lung without any of SIGNS. It may have comet tails, as healthy lungs do."""
+    """Aerated lung without any of LABELLED_SIGNS. It may have comet tails, as healthy lungs do."""
     spec = _clip(seed, index, np.random.default_rng([seed, index, _STREAM]).spawn(1)[0], fixed)
     return replace(spec, b_lines=_tails(spec), num_a_lines=0, pathology=replace(spec.pathology, neighbour=None))
 
 
 def sign_spec(seed: int, index: int, sign: str, **fixed: object) -> PhantomSpec:
-    """The normal clip `index` with one of SIGNS, as clear as in a textbook, and without the others."""
+    """The normal clip `index` with one of LABELLED_SIGNS, as clear as in a textbook, and without the others."""
     if sign not in _SHOWING:
-        raise ValueError(f'A sign is one of {", ".join(SIGNS)}, not "{sign}".')
+        raise ValueError(f'A sign is one of {", ".join(LABELLED_SIGNS)}, not "{sign}".')
     return _SHOWING[sign](np.random.default_rng([seed, index, _STREAM + 1]), normal_spec(seed, index, **fixed))
 
 

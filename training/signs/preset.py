@@ -3,11 +3,10 @@
 name = "blines-c2d-lstm-a"
 source = "..."                   what of all this is published, and what was chosen
 learns = "b_lines"               whose label: b_lines, four_signs (one of them), signs (any), sliding (its absence is the positive)
-inputs = "frames"                or "flow"
 folds = 5                        patient-wise; 1 is one split of 60:20:20
 phantoms = 240                   simulated clips, where no manifest is given
 real_share = 0.3                 and beside a manifest's clips, which are then this share of what is learnt from
-[frames]                         how runs are made: service.cine.frame_spec.FrameSpec
+[frames]                         how runs are made, of frames or of flow: service.cine.frame_spec.FrameSpec
 [network] [loss] [fit] [fit.augment]
 [grid]                           values of a setting that a published table compares
 [quick]                          what differs in the reduced form, of minutes
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from service.cine.frame_spec import FrameSpec
-from service.findings import SIGNS
+from service.findings import LABELLED_SIGNS
 from training.experiment import ExperimentError, from_table, read_toml
 
 PRESETS = Path(str(files("training"))) / "experiments" / "signs"
@@ -31,8 +30,15 @@ GRIDS = ("dropout", "gradient_clip", "gamma")
 RAFT_LEAST_PX = 128
 """RAFT looks at an eighth of the picture, and at that halved four times."""
 
+ABSENT = "absent"
+"""Of sliding."""
 Learns = Literal["b_lines", "four_signs", "signs", "sliding"]
-SIGNS_OF: Mapping[str, tuple[str, ...]] = {"b_lines": ("b_lines",), "four_signs": SIGNS, "signs": SIGNS, "sliding": ("absent",)}
+SIGNS_OF: Mapping[str, tuple[str, ...]] = {
+    "b_lines": ("b_lines",),
+    "four_signs": LABELLED_SIGNS,
+    "signs": LABELLED_SIGNS,
+    "sliding": (ABSENT,),
+}
 """What each logit stands for. As CMWRU has it, absence of sliding is the positive, of all three models of sliding."""
 
 
@@ -143,7 +149,6 @@ class Preset:
     source: str
     """What is published, and what is not and was chosen."""
     learns: Learns
-    inputs: Literal["frames", "flow"]
     folds: int
     phantoms: int
     phantom_s: float
@@ -151,8 +156,6 @@ class Preset:
     network: Network
     loss: Loss
     fit: SignFit
-    flow_step: int = 1
-    """Frames from one picture to the one that its flow leads to."""
     population: Literal["textbook", "mixed"] = "textbook"
     """The phantoms: one leading sign each, as clear as in a textbook, or any of the four at once (training.signs.mixtures)."""
     real_share: float = 0.0
@@ -194,15 +197,13 @@ class Preset:
                 yield f"A grid of dropout needs a network that has some; {kind} has none."
 
     def _wrongs_of_flow(self) -> Iterator[str]:
-        frames, is_flow = self.frames, self.inputs == "flow"
+        frames, is_flow = self.frames, self.frames.is_flow
         if (self.network.kind == "cmwra") != is_flow:
             yield "The network cmwra takes flow, and no other does."
         if self.raft and not is_flow:
             yield "RAFT makes flow, and this network takes frames."
         if self.raft and (frames.side_px < RAFT_LEAST_PX or frames.side_px % 8):
             yield f"RAFT takes frames of {RAFT_LEAST_PX} px and more, in steps of 8; these have {frames.side_px}."
-        if is_flow and not 1 <= self.flow_step < frames.num_frames:
-            yield f"A flow over {self.flow_step} frames does not fit a run of {frames.num_frames}."
         if is_flow and not self.fit.augment.is_off:
             yield "Flow is not augmented: a picture that is turned or mirrored moves another way."
 

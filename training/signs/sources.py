@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from service.cine.clip import DEFAULT_LIMITS, Clip
 from service.cine.decode import open_clip
+from service.findings import LABELLED_SIGNS
 from service.manifest import Label, LabelledClip, Manifest
 from training import population, recipe
 from training.code_digest import code_digest
@@ -21,7 +22,6 @@ from training.signs import mixtures
 from training.signs import population as signs_population
 from training.signs.answers import NOT_KNOWN
 from training.signs.mixtures import mixed_spec
-from training.signs.population import SIGNS as FOUR_SIGNS
 from training.signs.population import b_line_spec, sign_spec
 from training.signs.preset import Preset
 
@@ -90,7 +90,7 @@ class Simulated:
         if preset.population == "mixed":
             return self._mixed(number, fixed)
         if preset.learns == "four_signs":
-            sign = FOUR_SIGNS[self.index % len(FOUR_SIGNS)]
+            sign = LABELLED_SIGNS[self.index % len(LABELLED_SIGNS)]
             phantom = simulate(sign_spec(seed, self.index, sign, **fixed), seed=number)
             return recorded(phantom), Truths(tuple(int(sign == one) for one in preset.signs))
         spec = b_line_spec(seed, self.index, shown=self.index % 2 == 0, **fixed)

@@ -57,7 +57,7 @@ class SignTask(pl.LightningModule):
         drawn_from = (fit.seed << 32) + self.global_step
         torch.manual_seed(drawn_from)
         generator = torch.Generator(device=self.device).manual_seed(drawn_from)
-        given = augment_frames(batch.given, fit.augment, generator) if self._preset.inputs == "frames" else batch.given
+        given = augment_frames(batch.given, fit.augment, generator) if not self._preset.frames.is_flow else batch.given
         loss = loss_of(logits_of(self.model(given)).float(), batch.label, self._preset.loss)
         if not math.isfinite(loss.item()):
             raise FitError(
@@ -117,7 +117,7 @@ def levels(runs: RunSet, indices: Indices, preset: Preset) -> tuple[float, float
         sums += given.size, given.sum(), (given**2).sum()
     mean = sums[1] / sums[0]
     deviation = math.sqrt(max(sums[2] / sums[0] - mean**2, 0.0))
-    return (0.0, max(deviation, 1e-3)) if preset.inputs == "flow" else (mean, max(deviation, 1.0))
+    return (0.0, max(deviation, 1e-3)) if preset.frames.is_flow else (mean, max(deviation, 1.0))
 
 
 def _batches(preset: Preset, runs: RunSet, train: Indices) -> BalancedBatches | BesideBatches:

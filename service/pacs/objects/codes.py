@@ -47,8 +47,11 @@ SIGNS = {
     "b_lines": _own("b-lines", "B-lines"),
     "effusion": _own("effusion", "Effusion, as a sign on ultrasound"),
     "consolidation": _own("consolidation", "Consolidation, as a sign on ultrasound"),
+    "fluid_or_solid": _own("fluid-or-solid", "Effusion or consolidation, either, as a sign on ultrasound"),
+    "lung_sliding": _own("sliding-2nd", "Lung sliding as a second reader, a research model, reads it"),
 }
-"""SNOMED CT's effusion and consolidation are disorders: what a model sees in one clip is not yet one."""
+"""SNOMED CT's effusion and consolidation are disorders: what a model sees in one clip is not yet one. A second reading of sliding has a
+code of its own, lest an archive take it for the answer (`LUNG_SLIDING`)."""
 SIGN_PROBABILITY = _own("sign-probability", "Probability that the sign is seen somewhere in the clip")
 SIGN_FRAME = _own("sign-frame", "Frame that shows the sign best")
 SIGN_TIME = _own("sign-time", "When the frame that shows the sign best is shown")
@@ -81,7 +84,7 @@ PLEURA = Code("3120008", "SCT", "Pleura")
 LEFT_PLEURA = Code("53727004", "SCT", "Left Pleura")
 RIGHT_PLEURA = Code("44788007", "SCT", "Right Pleura")
 LUNG = Code("39607008", "SCT", "Lung")
-SIGN_SITES = {"a_lines": LUNG, "b_lines": LUNG, "effusion": PLEURA, "consolidation": LUNG}
+SIGN_SITES = {"a_lines": LUNG, "b_lines": LUNG, "effusion": PLEURA, "consolidation": LUNG, "fluid_or_solid": LUNG, "lung_sliding": PLEURA}
 LEFT = Code("7771000", "SCT", "Left")
 RIGHT = Code("24028007", "SCT", "Right")
 LEFT_OF, RIGHT_OF = {PLEURA: LEFT_PLEURA}, {PLEURA: RIGHT_PLEURA}

@@ -12,21 +12,21 @@ from pydicom.sr.coding import Code
 
 from service.api.schemas import answer_of
 from service.evidence.words import SIGN_IS_RESEARCH, sign_line
-from service.findings import SIGNS, Analysis, SignReasonCode, Verdict
+from service.findings import TOLD_SIGNS, Analysis, SignReasonCode, Verdict
 from service.pacs.objects import codes
 from service.pacs.objects.heading import save
 from service.pacs.objects.sr import structured_report
-from tests.fakes.analysis import example_analysis, example_signs
+from tests.fakes.analysis import example_analysis, six_signs
 from tests.fakes.sources import bare_source, dciodvfy, errors_of, full_source
 
 WRITTEN_AT = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)
-A_LINES, B_LINES, EFFUSION, CONSOLIDATION = codes.SIGNS.values()
+A_LINES, B_LINES, EFFUSION, CONSOLIDATION, FLUID_OR_SOLID, LUNG_SLIDING = codes.SIGNS.values()
 RETIRED = "1.2.840.10008.5.1.4.1.1.3"
 
 
 def example(**options: Any) -> Analysis:
     analysis, _ = example_analysis(160, 120, num_windows=1, with_saliency=False, **options)
-    return replace(analysis, signs=example_signs(160, 120, seconds=2))
+    return replace(analysis, signs=six_signs(160, 120, seconds=2))
 
 
 def written(folder: Path, analysis: Analysis, source: Any = full_source, **elements: Any) -> Path:
@@ -76,7 +76,7 @@ def test_each_sign_is_a_group_below_what_was_there_without_them(tmp_path: Path) 
         return [group.tracking_identifier for group in report.get_image_measurement_groups()]
 
     assert tracked(plain) == ["Clip"]
-    assert tracked(content) == ["Clip", "Sign a_lines", "Sign b_lines", "Sign effusion", "Sign consolidation"]
+    assert tracked(content) == ["Clip", *(f"Sign {sign}" for sign in TOLD_SIGNS)]
     assert len(content.get_planar_roi_measurement_groups()) == len(plain.get_planar_roi_measurement_groups()) == 3
     (before,), after = plain.get_image_measurement_groups(), content.get_image_measurement_groups()[0]
     assert before[0].to_json() == after[0].to_json()
@@ -88,8 +88,8 @@ def test_the_verdict_is_coded_as_that_of_sliding_is_and_the_number_is_that_of_th
     undetermined = codes.UNDETERMINED.value
 
     for sign, verdict, told in zip(
-        (A_LINES, B_LINES, EFFUSION, CONSOLIDATION),
-        (codes.ABSENT.value, codes.PRESENT.value, undetermined, undetermined),
+        (A_LINES, B_LINES, EFFUSION, CONSOLIDATION, FLUID_OR_SOLID, LUNG_SLIDING),
+        (codes.ABSENT.value, codes.PRESENT.value, undetermined, undetermined, codes.PRESENT.value, codes.ABSENT.value),
         answer_of(analysis).signs,
         strict=True,
     ):
@@ -131,7 +131,7 @@ def test_it_says_in_words_that_it_is_research_and_how_its_model_did(tmp_path: Pa
 def test_the_frame_that_shows_it_best_is_referred_to_by_its_number(tmp_path: Path) -> None:
     signs = tuple(
         replace(found, representative=found.representative and replace(found.representative, index=index))
-        for found, index in zip(example_signs(), (0, 11, 60, 0), strict=True)
+        for found, index in zip(six_signs(), (0, 11, 60, 0, 5, 0), strict=True)
     )
     content = content_of(tmp_path, replace(example(), signs=signs))
 
@@ -141,7 +141,7 @@ def test_the_frame_that_shows_it_best_is_referred_to_by_its_number(tmp_path: Pat
         assert all(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == "1.2.3.4" for item in cited.values())
         return best and best.ReferencedSOPSequence[0].ReferencedFrameNumber
 
-    assert [frame(sign) for sign in codes.SIGNS.values()] == [None, 12, 30, None]  # the object has 30 frames
+    assert [frame(sign) for sign in codes.SIGNS.values()] == [None, 12, 30, None, 6, None]  # the object has 30 frames
 
 
 def test_of_a_class_whose_frames_have_no_number_only_the_time_is_told(tmp_path: Path) -> None:
@@ -159,6 +159,14 @@ def test_the_place_is_the_lung_on_the_side_that_the_source_states(tmp_path: Path
     assert (pleura.value, pleura.laterality) == (codes.LEFT_PLEURA, codes.LEFT)
 
 
+def test_a_second_reading_of_sliding_is_not_coded_as_sliding(tmp_path: Path) -> None:
+    content = content_of(tmp_path, example())
+
+    assert LUNG_SLIDING.value == "sliding-2nd" != codes.LUNG_SLIDING.value
+    assert said(group_of(content, LUNG_SLIDING))["answer"].startswith("Lung sliding, second reader: ABSENT")
+    assert said(group_of(content, FLUID_OR_SOLID))["answer"].startswith("Fluid or solid lung: PRESENT")
+
+
 def test_every_sign_and_every_reason_has_a_code() -> None:
-    assert tuple(codes.SIGNS) == tuple(codes.SIGN_SITES) == SIGNS
+    assert tuple(codes.SIGNS) == tuple(codes.SIGN_SITES) == TOLD_SIGNS
     assert set(codes.SIGN_REASONS) == set(SignReasonCode)

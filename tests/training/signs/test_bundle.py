@@ -1,19 +1,31 @@
 """From a fitted network to a bundle that the service reads: the graph says what torch says, and the card what was measured."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from service.sign_bundle import Domain, Outputs
+from service.cine.frame_runs import frame_runs
+from service.cine.overview import look_over
+from service.cine.sector import find_sector
+from service.pipeline import Options, analyse
+from service.reading import Saliency
+from service.sign_bundle import Domain, Outputs, run_logits
 from service.sign_loading import load_sign
+from service.sign_reading import AskedSign
+from tests.fakes.inputs import constant_engine, loaded_model
+from tests.fakes.phantoms import small_phantom
+from training.array_clip import ArrayClip
 from training.signs.answers import SignAnswers
-from training.signs.bundle import Made, NothingToTell, write_bundle_of
+from training.signs.bundle import Made, NothingToTell, NotServable, write_bundle_of
 from training.signs.fit import FittedSign
-from training.signs.networks import build_network
+from training.signs.limits import told_of
+from training.signs.networks import build_network, logits_of
 from training.signs.packed import Packed, outputs_of, packed
 from training.signs.preset import read_preset
+from training.signs.tellings import as_served, tellings
 
 MADE = Made("small", "1.0.0", "public clips", Domain(("convex",), 8.0), ["seashore train signs X"], ())
 
@@ -37,7 +49,7 @@ def judged(signs: tuple[str, ...], *, by_chance: tuple[str, ...] = ()) -> SignAn
 
 def test_a_network_of_seconds_packs_its_attention() -> None:
     one = fitted("blines-small")
-    runs = torch.randint(0, 256, (2, 1, *one.preset.frames.run_shape), dtype=torch.uint8)
+    runs = torch.randint(0, 256, (2, *one.preset.frames.run_shape), dtype=torch.uint8)
 
     with torch.inference_mode():
         row, (logits, attention) = Packed(one.model)(runs), one.model(runs[:, 0])
@@ -48,7 +60,7 @@ def test_a_network_of_seconds_packs_its_attention() -> None:
 
 def test_the_maps_of_a_network_of_frames_have_its_logits_as_their_means() -> None:
     one = fitted("signs-small")
-    runs = torch.randint(0, 256, (2, 1, *one.preset.frames.run_shape), dtype=torch.uint8)
+    runs = torch.randint(0, 256, (2, *one.preset.frames.run_shape), dtype=torch.uint8)
 
     with torch.inference_mode():
         row, logits = Packed(one.model)(runs), one.model(runs[:, 0])
@@ -63,7 +75,7 @@ def test_the_maps_of_a_network_of_frames_have_its_logits_as_their_means() -> Non
 
 def test_one_of_several_is_told_by_its_own_log_odds() -> None:
     one = fitted("four-signs-small")
-    runs = torch.randint(0, 256, (3, 1, *one.preset.frames.run_shape), dtype=torch.uint8)
+    runs = torch.randint(0, 256, (3, *one.preset.frames.run_shape), dtype=torch.uint8)
 
     with torch.inference_mode():
         chance = torch.softmax(one.model(runs[:, 0]), dim=1)
@@ -79,7 +91,7 @@ def test_the_bundle_answers_in_the_service_as_when_it_was_made(name: str, tmp_pa
 
     bundle = write_bundle_of(tmp_path, one, judged(one.preset.signs), MADE)
 
-    assert bundle.signs == one.preset.signs
+    assert bundle.signs == tuple(tellings(one.preset.signs))
     assert bundle.frames == one.preset.frames
     assert load_sign(bundle.directory, "cpu").bundle == bundle
 
@@ -91,9 +103,51 @@ def test_a_sign_that_may_be_told_by_a_coin_is_in_the_card_and_not_in_the_bundle(
     bundle = write_bundle_of(tmp_path, one, judged(one.preset.signs, by_chance=("a_lines", "effusion")), MADE)
 
     card = (bundle.directory / "MODEL_CARD.md").read_text()
-    assert bundle.signs == ("b_lines", "consolidation")
-    assert [told.output for told in bundle.tells] == [1, 3]
-    assert [line.split("|")[-2].strip() == "no" for line in card.splitlines() if line.startswith("| ")][1:] == [True, False, True, False]
+    assert bundle.signs == ("b_lines", "consolidation", "fluid_or_solid")
+    assert [told.outputs for told in bundle.tells] == [(1,), (3,), (2, 3)]
+    offered = [line.split("|")[-2].strip() != "no" for line in card.splitlines() if line.startswith("| ")][1:]
+    assert offered == [False, True, False, True, True]
+    assert "fluid_or_solid has, of each run, the greatest logit of effusion and consolidation." in card
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["rcm2d-small", "cmwra"])
+def test_a_model_of_sliding_is_served_as_a_second_reader_by_what_torch_says_turned_round(name: str, tmp_path: Path) -> None:
+    one = fitted(name)
+    bundle = write_bundle_of(tmp_path, one, judged(("absent",)), MADE)
+    clip = ArrayClip(small_phantom("present", 2.0).frames, 30.0)
+    sector = find_sector(look_over(clip))
+    assert sector is not None
+    runs = torch.from_numpy(np.stack([run.given for run in frame_runs(clip, sector, one.preset.frames)]))
+    with torch.inference_mode():
+        absent = logits_of(one.model(runs if one.preset.frames.is_flow else runs[:, 0])).numpy()
+
+    asked = AskedSign(load_sign(bundle.directory, "cpu"), bundle.signs)
+    (found,) = analyse(clip, loaded_model(constant_engine(2.0)), Options(Saliency.NONE), signs=[asked])[0].signs
+
+    (told,) = bundle.tells
+    assert (found.sign, bundle.outputs, told.outputs) == ("lung_sliding", Outputs(1), (0,))
+    assert found.probability == pytest.approx(told.pooled(run_logits(-absent, (0,))), abs=1e-4)
+    assert len(found.moments) == len(runs)
+    assert "It is not the answer on sliding" in (bundle.directory / "MODEL_CARD.md").read_text()
+
+
+def test_who_tells_sliding_and_not_its_absence_is_told_apart_by_patients_in_whom_it_is_absent(tmp_path: Path) -> None:
+    """What was judged right of absence is right of sliding."""
+    served = as_served(judged(("absent",)))
+    told, worth = told_of(served, "lung_sliding", "clips")
+
+    assert (worth.auroc, worth.num_there, worth.fewest_patients) == (1.0, 12, 12)
+    assert 0 < told.absent_below <= told.present_above < 1
+
+
+def test_flow_by_raft_is_refused(tmp_path: Path) -> None:
+    one = fitted("cmwra")
+    preset = replace(one.preset, raft="raft.pth", frames=replace(one.preset.frames, side_px=128))
+
+    with pytest.raises(NotServable, match=r"^This network was fitted to flow by RAFT, and the service makes flow by DIS alone\."):
+        write_bundle_of(tmp_path, replace(one, preset=preset), judged(("absent",)), MADE)
+    assert not (tmp_path / "signs").exists()
 
 
 def test_where_no_sign_is_told_there_is_no_bundle(tmp_path: Path) -> None:

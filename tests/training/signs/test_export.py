@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from service.engine.onnx import load_library, open_session
 from training.export import ExportDisagrees
 from training.signs import export as module
-from training.signs.export import export_sign
+from training.signs.export import TooLarge, export_sign
 from training.signs.networks import build_network
 from training.signs.preset import preset_names, read_preset
 
@@ -31,7 +31,7 @@ def trained_a_little(net: nn.Module) -> nn.Module:
 def check(name: str, path: Path) -> None:
     preset = read_preset(name, quick=True)
     torch.manual_seed(0)
-    net = trained_a_little(build_network(preset, mean=0.0 if preset.inputs == "flow" else 60.0, scale=40.0))
+    net = trained_a_little(build_network(preset, mean=0.0 if preset.frames.is_flow else 60.0, scale=40.0))
 
     export_sign(net, preset, path)
 
@@ -39,7 +39,7 @@ def check(name: str, path: Path) -> None:
     assert [out.name for out in graph.output] == list(net.outputs)  # type: ignore[arg-type]
     session = open_session(load_library(), path, ["CPUExecutionProvider"], threads=1)
     shape = [7, *session.get_inputs()[0].shape[1:]]
-    kind = np.float32 if preset.inputs == "flow" else np.uint8
+    kind = np.float32 if preset.frames.is_flow else np.uint8
     given = np.random.default_rng(0).integers(0, 256, shape).astype(kind)
     with torch.inference_mode():
         told = net.eval()(torch.from_numpy(given))
@@ -51,6 +51,15 @@ def check(name: str, path: Path) -> None:
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_comes_out_of_the_graph_as_of_torch(name: str, tmp_path: Path) -> None:
     check(name, tmp_path / "model.onnx")
+
+
+def test_a_network_that_one_file_cannot_hold_is_refused_before_it_is_traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 1_000_000)
+    preset = read_preset("cmwra", quick=True)
+
+    with pytest.raises(TooLarge, match=r"^The network's weights take 0\.\d GB; a graph in one file holds 0\.0 GB at most\.$"):
+        export_sign(build_network(preset), preset, tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
 
 
 def test_a_graph_that_gives_something_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

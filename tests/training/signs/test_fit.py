@@ -14,6 +14,8 @@ from training.curve import read_curve
 from training.signs.deal import deal
 from training.signs.fit import ask, fit_sign, load_sign
 from training.signs.make import make_runs
+from training.signs.networks import build_network
+from training.signs.preset import read_preset
 from training.signs.runs import RunSet, open_runs
 from training.trainer import BEST, CURVE, FitError
 
@@ -37,6 +39,16 @@ def fitted(runs: RunSet, parts: Mapping[str, Indices], tmp_path_factory: pytest.
     out = tmp_path_factory.mktemp("fit")
     fit_sign(PRESET, runs, parts, out, progress=False)
     return out
+
+
+def test_a_checkpoint_of_before_the_runs_said_that_they_are_flow_is_still_read(tmp_path: Path) -> None:
+    preset = read_preset("cmwra", quick=True)
+    told = preset.to_json() | {"inputs": "flow", "flow_step": 1}
+    del told["frames"]["flow_step"]
+    weights = {f"model.{name}": value for name, value in build_network(preset).state_dict().items()}
+    torch.save({"preset": told, "state_dict": weights, "epoch": 3}, tmp_path / BEST)
+
+    assert load_sign(tmp_path / BEST).preset == preset
 
 
 def test_a_bright_bar_is_learnt_and_told_of_patients_that_were_not_learnt_from(

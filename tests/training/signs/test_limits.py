@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
+from service.sign_bundle import MAX_LOGIT, run_logits
+from tests.fakes.sign_answers import sign_answers
+from tests.fakes.signs import told
 from training.signs.answers import NOT_KNOWN, SignAnswers
 from training.signs.limits import ClipLogits, clips_of, limits_of, platt, told_of, worth_of
+from training.signs.tellings import tellings
 
 
 def clips(logit: list[float], label: list[int], patient: list[int] | None = None) -> ClipLogits:
@@ -36,6 +40,39 @@ def test_a_clip_is_the_mean_of_its_runs_logits_as_the_service_pools_them() -> No
     assert found.logit.tolist() == pytest.approx([1, 1])
     assert found.label.tolist() == [1, 0]
     assert found.patient.tolist() == ["p0", "p1"]
+
+
+def test_a_clip_whose_runs_are_sure_to_the_last_digit_is_bounded_as_in_the_service() -> None:
+    (of_clip,) = clips_of(answers([1000, -2], [1, 1], [0, 0], [0, 0]), "b_lines").logit
+
+    assert of_clip == pytest.approx((MAX_LOGIT - 2) / 2)
+
+
+EITHER = sign_answers(
+    [[0, 1], [0, 1], [1, NOT_KNOWN], [0, 0], [0, NOT_KNOWN], [NOT_KNOWN, 0]],
+    [[0.2, 0.6], [0.7, 0.1], [0.5, 0.9], [0.1, 0.2], [0.5, 0.5], [0.5, 0.5]],
+    signs=("effusion", "consolidation"),
+    clip="AABCDE",
+    patient="AABCDE",
+)
+
+
+def test_fluid_or_solid_lung_is_there_when_either_is_and_not_there_only_when_both_are_known_not_to_be() -> None:
+    found = clips_of(EITHER, "fluid_or_solid")
+
+    assert (found.label.tolist(), found.patient.tolist()) == ([1, 1, 0], ["A", "B", "C"])
+    assert len(clips_of(EITHER, "fluid_or_solid", stated_alone=True)) == 2
+
+
+def test_fluid_or_solid_lung_is_pooled_as_the_service_pools_it() -> None:
+    """By the service's own `Told`, from the logits that a graph would have given."""
+    of_a = np.log(EITHER.probability[:2] / (1 - EITHER.probability[:2])).astype(np.float32)
+    served = told("fluid_or_solid", *tellings(EITHER.signs)["fluid_or_solid"], scale=0.7, offset=-0.2)
+
+    logit = clips_of(EITHER, "fluid_or_solid").logit[0]
+
+    assert logit == pytest.approx((np.log(0.6 / 0.4) + np.log(0.7 / 0.3)) / 2)
+    assert served.pooled(run_logits(of_a, served.outputs)) == pytest.approx(1 / (1 + np.exp(-(0.7 * logit - 0.2))), abs=1e-6)
 
 
 def test_platt_finds_the_line_that_the_labels_were_drawn_from() -> None:
@@ -92,7 +129,7 @@ def test_a_sign_that_is_told_apart_is_offered_with_what_it_is_worth() -> None:
     assert (worth.right_present, worth.right_absent) == (worth.said_present, worth.said_absent)
     assert worth.may_say_present
     assert worth.may_say_absent
-    assert (told.sign, told.output) == ("b_lines", 1)
+    assert (told.sign, told.outputs) == ("b_lines", (1,))
     assert told.absent_below == told.present_above == pytest.approx(0.5, abs=0.2)
     assert told.measured.startswith("24 clips of 24 patients, none learnt from: AUROC 1.00 (1.00-1.00);")
 

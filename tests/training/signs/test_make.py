@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from service.cine.clip import Clip
+from service.cine.frame_runs import frame_runs
 from service.cine.frame_spec import FrameSpec
+from service.cine.overview import look_over
+from service.cine.sector import find_sector
 from service.errors import UnreadableClip
 from service.manifest import Label, LabelledClip, Manifest
 from tests.training.signs.bars import Bar, small_preset
@@ -84,6 +87,20 @@ def test_flow_is_kept_in_the_place_of_frames_where_a_network_takes_it(tmp_path: 
 
     kept = np.load(tmp_path / f"{runs.key}.npy")
     assert (kept.shape, kept.dtype) == ((3, 2, 7, 32, 32), np.float16)
+
+
+def test_what_is_learnt_from_is_what_the_service_will_give_bit_for_bit(tmp_path: Path) -> None:
+    for name in ("cmwra", "cmwru"):
+        preset = read_preset(name, quick=True)
+        (runs,) = make_runs(preset, [Bar(1)], tmp_path)
+        clip, _ = Bar(1).open()
+        sector = find_sector(look_over(clip), clip.info.region)
+        assert sector is not None
+
+        served = np.stack([run.given for run in frame_runs(clip, sector, preset.frames)])
+
+        kept = np.load(tmp_path / f"{runs.key}.npy")
+        np.testing.assert_array_equal(kept.astype(served.dtype).reshape(served.shape), served)
 
 
 class Retimed(Bar):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from training.phantom import Phantom, PhantomSpec, Rib, simulate
-from training.signs.population import SIGNS, b_line_spec, normal_spec, sign_spec
+from training.signs.population import LABELLED_SIGNS, b_line_spec, normal_spec, sign_spec
 
 COARSE = dict(width_px=64, height_px=48, num_beams=48, num_depths=90)
 
@@ -33,7 +33,7 @@ def test_clips_of_one_sign_differ_from_the_normal_one_in_what_makes_the_sign() -
     told = {"a_lines": ("num_a_lines", "a_line_db", "pathology"), "b_lines": ("b_lines",)}
     for index in range(10):
         normal = normal_spec(3, index)
-        for sign in SIGNS:
+        for sign in LABELLED_SIGNS:
             changed = told.get(sign, ("b_lines", "pathology"))
             spec = sign_spec(3, index, sign)
             assert normal == replace(spec, **{name: getattr(normal, name) for name in changed})  # type: ignore[arg-type]
@@ -41,8 +41,10 @@ def test_clips_of_one_sign_differ_from_the_normal_one_in_what_makes_the_sign() -
 
 def test_one_clip_has_one_leading_sign() -> None:
     for index in range(30):
-        assert {sign: sign_spec(4, index, sign).signs & set(SIGNS) for sign in SIGNS} == {sign: {sign} for sign in SIGNS}
-        assert not normal_spec(4, index).signs & set(SIGNS)
+        assert {sign: sign_spec(4, index, sign).signs & set(LABELLED_SIGNS) for sign in LABELLED_SIGNS} == {
+            sign: {sign} for sign in LABELLED_SIGNS
+        }
+        assert not normal_spec(4, index).signs & set(LABELLED_SIGNS)
 
 
 def test_the_middle_of_the_picture_lies_between_ribs_and_ribs_that_are_told_stay() -> None:

@@ -35,11 +35,11 @@ def test_the_published_settings_are_those_of_the_presets() -> None:
     blines, cmwru = read_preset("blines-c2d-lstm-a"), read_preset("cmwru")
 
     assert (blines.fit.learning_rate, blines.fit.batch_size, blines.fit.epochs, blines.fit.weight_decay) == (1e-4, 20, 60, 1e-5)
-    assert (blines.network.dropout, blines.folds, blines.frames.run_shape) == (0.2, 5, (30, 64, 64))
+    assert (blines.network.dropout, blines.folds, blines.frames.run_shape) == (0.2, 5, (1, 30, 64, 64))
     assert 1 - blines.frames.stride_frames / blines.frames.num_frames == pytest.approx(0.2)
     assert (cmwru.loss.kind, cmwru.loss.alpha, cmwru.loss.gamma, cmwru.network.dropout) == ("focal", 0.8, 1.0, 0.65)
     assert (cmwru.fit.learning_rate, cmwru.fit.weight_decay, cmwru.fit.epochs, cmwru.fit.batch_size) == (1e-3, 1e-3, 16, 20)
-    assert (cmwru.fit.gradient_clip, cmwru.fit.balance, cmwru.frames.run_shape) == (0.4, "drop", (40, 256, 256))
+    assert (cmwru.fit.gradient_clip, cmwru.fit.balance, cmwru.frames.run_shape) == (0.4, "drop", (1, 40, 256, 256))
     assert read_preset("rcm2d-small").fit.balance == "each_epoch"
 
 
@@ -61,8 +61,8 @@ def test_a_grid_changes_one_setting() -> None:
         ("signs-small", ('population = "mixed"\n', ""), "signs does not go with the textbook population"),
         ("four-signs", ("folds = 1", 'population = "mixed"\nfolds = 1'), "four_signs does not go with the mixed population"),
         ("signs-small", ("real_share = 0.3", "real_share = 1.0"), "Labelled clips are a share from 0 to below 1"),
-        ("cmwra", ('inputs = "flow"', 'inputs = "frames"'), "The network cmwra takes flow, and no other does."),
-        ("cmwra", ("flow_step = 1 ", 'raft = "raft.pth"\nflow_step = 40 '), "A flow over 40 frames does not fit a run of 40."),
+        ("cmwra", ("flow_step = 1 ", "flow_step = 0 "), "The network cmwra takes flow, and no other does."),
+        ("cmwra", ("flow_step = 1 ", "flow_step = 40 "), "In frames: A flow over 40 frames does not fit a run of 40."),
         ("cmwra", ("[fit]", "[fit.augment]\nmirror = 0.5\n[fit]"), "Flow is not augmented"),
         ("cmwru", ("folds = 1", 'raft = "raft.pth"\nfolds = 1'), "RAFT makes flow, and this network takes frames."),
         (
@@ -97,11 +97,10 @@ def test_what_does_not_go_together_is_told(tmp_path: Path, name: str, change: tu
 def test_a_network_is_the_same_after_its_weights_were_kept_its_normalisation_too(name: str) -> None:
     preset = read_preset(name, quick=True)
     torch.manual_seed(0)
-    fitted, again = build_network(preset, mean=0.0 if preset.inputs == "flow" else 31.0, scale=7.0).eval(), build_network(preset).eval()
+    fitted, again = build_network(preset, mean=0.0 if preset.frames.is_flow else 31.0, scale=7.0).eval(), build_network(preset).eval()
     again.load_state_dict(fitted.state_dict())
-    frames, side = preset.frames.num_frames, preset.frames.side_px
-    shape = (2, 2, frames - preset.flow_step, side, side) if preset.inputs == "flow" else (2, frames, side, side)
-    given = 255 * torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    shape = preset.frames.run_shape if preset.frames.is_flow else preset.frames.run_shape[1:]
+    given = 255 * torch.rand((2, *shape), generator=torch.Generator().manual_seed(0))
 
     with torch.inference_mode():
         torch.testing.assert_close(logits_of(again(given)), logits_of(fitted(given)))
