@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.disk import no_room
-from service.engine.base import Grey, Task
+from service.engine.base import Grey, PatchShape, PatchType, Task
 from service.engine.turn import Answer
 from service.errors import BadBundle, EngineFailed, NoRoom, RequestError, SeashoreError
 from service.pipeline import Progress
@@ -65,8 +66,22 @@ ENDED_BY = {-signal.SIGXCPU: TIME, -signal.SIGSYS: CALL}
 DIES_WITHIN_S = 1.0
 """Once it has hung up."""
 
-Ask = Callable[[Task, Grey], "Future[Answer]"] | Callable[[Task, Grey], "Future[Answer | None]"]
+Put = Callable[[Task, Grey], "Future[Answer]"] | Callable[[Task, Grey], "Future[Answer | None]"]
 """None where the answer can be done without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a process may ask of one device. A graph given anything else fails, and would pass for lost."""
+
+    put: Put
+    shape: PatchShape
+    takes: Mapping[Task, tuple[PatchType, ...]]
+
+    def is_known(self, task: Task, patches: NDArray[Any]) -> bool:
+        return patches.shape[1:] == self.shape and any(patches.dtype == kind for kind in self.takes.get(task, ()))
+
+
 Asks = Mapping[str, Ask]
 """By model: SLIDING, or the name of one of signs."""
 
@@ -154,9 +169,9 @@ class ReaderProcess:
                 if word.kind == TOLD:
                     told = _progress(word)
                 elif word.kind == ASKED:
-                    number, ask, task, patches = _question(word, asks)
+                    number, put, task, patches = _question(word, asks)
                     num_asked += 1
-                    ask(task, patches).add_done_callback(partial(_ring, bell, number))
+                    put(task, patches).add_done_callback(partial(_ring, bell, number))
                 elif word.kind in ENDS:
                     return _done(word)
 
@@ -241,12 +256,14 @@ def _progress(word: Word) -> tuple[float, str]:
     return share, stage
 
 
-def _question(word: Word, asks: Asks) -> tuple[int, Ask, Task, NDArray[Any]]:
+def _question(word: Word, asks: Asks) -> tuple[int, Put, Task, Grey]:
     number, task, patches = word.fields.get("number"), word.fields.get("task"), word.arrays.get("patches", np.empty(0))
     ask = asks.get(str(word.fields.get("of")))
-    if not isinstance(number, int) or ask is None or task not in [known.value for known in Task] or patches.ndim != 5:
+    if not isinstance(number, int) or ask is None or task not in [known.value for known in Task]:
         raise ReaderLost
-    return number, ask, Task(task), patches
+    if not ask.is_known(Task(task), patches):
+        raise ReaderLost
+    return number, ask.put, Task(task), patches
 
 
 def _done(word: Word) -> Word:

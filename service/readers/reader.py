@@ -37,7 +37,7 @@ from service.remote.calls import RemoteBug
 from service.settings import Settings
 from service.shelf import ModelEntry
 from service.sign_loading import load_healing_sign
-from service.sign_reading import AskedSign
+from service.sign_reading import AskedSign, LoadedSign
 from service.standing import ReaderStanding
 from service.telemetry import describe_bug
 
@@ -113,9 +113,9 @@ class PooledReader(ClipReader):
 
         def read(process: ReaderProcess) -> tuple[Analysis, Arrays | None]:
             with ExitStack() as turns:
-                asks: dict[str, Ask] = {SLIDING: turns.enter_context(model.engine.turn(lane)).ask}
+                asks = {SLIDING: _of_sliding(model, turns.enter_context(model.engine.turn(lane)))}
                 for sign in signs:
-                    asks[sign.model.bundle.name] = partial(_asked_in_vain_perhaps, turns.enter_context(sign.model.engine.turn(lane)))
+                    asks[sign.model.bundle.name] = _of_signs(sign.model, turns.enter_context(sign.model.engine.turn(lane)))
                 return _findings(process.run(order, [file.fileno()], asks, on_progress or hear_nothing))
 
         with _path(clip).open("rb") as file:
@@ -262,6 +262,16 @@ def _strip(done: Word) -> NDArray[np.uint8]:
 
 def _nothing(done: Word) -> None:
     """What was drawn lies in its file."""
+
+
+def _of_sliding(model: LoadedModel, turn: Turn) -> Ask:
+    # SmoothGrad asks about noisy copies, which are no whole grey levels.
+    return Ask(turn.ask, model.bundle.input_spec.patch_shape, {Task.CLASSIFY: (np.uint8,), Task.EXPLAIN: (np.uint8, np.float32)})
+
+
+def _of_signs(sign: LoadedSign, turn: Turn) -> Ask:
+    frames = sign.bundle.frames
+    return Ask(partial(_asked_in_vain_perhaps, turn), frames.run_shape, {Task.CLASSIFY: (frames.run_dtype,)})
 
 
 def _asked_in_vain_perhaps(turn: Turn, task: Task, patches: Grey) -> "Future[Answer | None]":

@@ -6,27 +6,32 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from service import reader
 from service.cine.clip import Clip, DecodeLimits
 from service.cine.decode import open_clip
 from service.cine.handed import HandedFile
+from service.engine.base import Grey, Task
+from service.engine.turn import Answer
 from service.errors import UnreadableClip
 from service.findings import Analysis
 from service.readers import child
 from service.record import analysis_to_json
 
-DIES, HANGS, BREAKS, LIES = b"dies", b"hangs", b"breaks", b"lies"
+DIES, HANGS, BREAKS, LIES, MISSHAPES = b"dies", b"hangs", b"breaks", b"lies", b"misshapes"
 """A clip that begins with one of these, does it."""
 SPINS, GROWS, EXECUTES, FILLS, OPENS, CONNECTS = b"spins", b"grows", b"executes", b"fills", b"opens ", b"connects "
 """And what the cage is for. The path of another clip, or a port, follows."""
 
 _lies = False
+_misshapes = False
+_ask = child.Questions.ask
 
 
 def open_or_else(file: HandedFile, limits: DecodeLimits) -> Clip:
-    global _lies
+    global _lies, _misshapes
     content = file.open().read()
     start = content[:8]
     if start.startswith(DIES):
@@ -38,7 +43,8 @@ def open_or_else(file: HandedFile, limits: DecodeLimits) -> Clip:
     try_freedoms(content)
     _lies = start.startswith(LIES)
     _lies = _lies and not is_second_time(file)
-    return open_clip(content.removeprefix(LIES), limits)
+    _misshapes = content.startswith(MISSHAPES)
+    return open_clip(content.removeprefix(LIES).removeprefix(MISSHAPES), limits)
 
 
 def try_freedoms(content: bytes) -> None:
@@ -80,7 +86,13 @@ def to_json_or_else(analysis: Analysis) -> dict[str, Any]:
     return {"format": 1, "analysis": {"verdict": "present"}} if _lies else analysis_to_json(analysis)
 
 
+def ask_or_else(questions: child.Questions, of: str, task: Task, patches: Grey) -> "Future[Answer]":
+    """Patches of a column less than the graph takes."""
+    return _ask(questions, of, task, patches[..., 1:] if _misshapes else patches)
+
+
 if __name__ == "__main__":
+    child.Questions.ask = ask_or_else  # type: ignore[method-assign]
     reader.open_clip = open_or_else  # type: ignore[attr-defined]
     child.analysis_to_json = to_json_or_else  # type: ignore[attr-defined]
     child.main()

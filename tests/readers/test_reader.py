@@ -23,7 +23,7 @@ from service.remote.calls import RemoteBug
 from service.settings import Settings
 from tests.fakes.elsewhere import check_draws_as_here, check_reads_as_here
 from tests.fakes.service import shipped_bundle, shipped_reader, wait_until
-from tests.readers.fragile import BREAKS, DIES, HANGS, LIES
+from tests.readers.fragile import BREAKS, DIES, HANGS, LIES, MISSHAPES
 from tests.readers.reading import QUICK, processes, read
 
 SETTINGS = Settings(device="cpu", max_concurrent=2, max_background=1)
@@ -217,6 +217,19 @@ def test_a_reader_that_says_what_no_reader_says_is_not_believed(fragile: PooledR
 
     assert read(fragile, lying) is not None  # it was asked again, and lies only once
     assert wait_until(lambda: set(fragile.pool.pids) != before)
+
+
+def test_patches_that_no_graph_takes_cost_the_reader_and_not_the_engine(fragile: PooledReader, clip: Path, tmp_path: Path) -> None:
+    misshapen = tmp_path / "clip"
+    misshapen.write_bytes(MISSHAPES + clip.read_bytes())
+    before = set(fragile.pool.pids)
+
+    with pytest.raises(UnreadableClip, match="Two processes ended"):
+        read(fragile, misshapen)
+
+    assert wait_until(lambda: not before & set(fragile.pool.pids))  # both that were asked
+    assert fragile.trouble() is None
+    assert read(fragile, clip) is not None
 
 
 def test_after_its_share_a_process_is_replaced(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
