@@ -28,6 +28,9 @@ class SignEntry:
     signs: tuple[str, ...]
     is_loaded: bool
 
+    def __str__(self) -> str:
+        return f"{self.name}:{self.version}"
+
 
 def stated_signs(store: Path) -> tuple[SignEntry, ...]:
     """The newest of each name, as their manifests describe them; what cannot be read is left out."""
@@ -88,10 +91,14 @@ class SignShelf:
             self._load(self._later)
 
     def entries(self) -> tuple[SignEntry, ...]:
-        """Those that it offers, by name; before anybody has looked, those that the store states. Loads nothing."""
+        """Those that it offers, and those that it is going to try again, by name; before anybody has looked, those that the store states.
+        Loads nothing."""
         if self._entries is None:
             return stated_signs(self._store)
-        return tuple(SignEntry(sign.bundle.name, sign.bundle.version, sign.bundle.signs, is_loaded=True) for sign in self.offered())
+        offered = [SignEntry(sign.bundle.name, sign.bundle.version, sign.bundle.signs, is_loaded=True) for sign in self.offered()]
+        expected = {*map(str, self._later)} - {*map(str, offered)}
+        awaited = [entry for entry in stated_signs(self._store) if str(entry) in expected]
+        return tuple(sorted((*offered, *awaited), key=lambda entry: entry.name))
 
     def standings(self) -> tuple[SignStanding, ...]:
         """Those that it offers or would if it could; before anybody has looked, the newest of each name. Loads none, and waits for none."""

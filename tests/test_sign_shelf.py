@@ -121,6 +121,17 @@ def test_a_device_that_comes_up_later_is_tried_again_by_itself(store: Path) -> N
     assert load.tries == ["second:1.0.0"] * 3
 
 
+def test_signs_of_a_model_that_is_tried_again_are_not_refused(store: Path) -> None:
+    spoil(store / "signs" / "frames" / "1.0.0")
+    shelf = SignShelf(store, Comes(at_try=9, again_s=60))
+    shelf.look()
+
+    assert shelf.entries() == (SignEntry("second", "1.0.0", ("b_lines",), is_loaded=False),)
+    refuse_untold(("b_lines",), shelf.entries())
+    with pytest.raises(BadOption, match=r"^No model of this service tells a_lines; there is one for b_lines\.$"):
+        refuse_untold(("a_lines",), shelf.entries())
+
+
 def test_what_is_broken_is_not_tried_again_by_itself(store: Path, caplog: pytest.LogCaptureFixture) -> None:
     spoil(store / "signs" / "frames" / "1.0.0")
     shelf = SignShelf(store, Comes(at_try=2))
