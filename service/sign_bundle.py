@@ -126,6 +126,12 @@ class Domain:
     least_fps: float
     """Different frames a second."""
 
+    def has_probe(self, probe: str) -> bool:
+        return probe in self.probes
+
+    def has_rate(self, distinct_fps: float) -> bool:
+        return distinct_fps >= self.least_fps
+
 
 @dataclass(frozen=True, slots=True)
 class SignBundle:

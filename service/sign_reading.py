@@ -229,10 +229,10 @@ def _why_not(bundle: SignBundle, info: ClipInfo, sector: Sector) -> SignReason |
     if round(info.duration_s * bundle.frames.fps) < bundle.frames.num_frames:
         need_s = bundle.frames.run_s
         return SignReason(SignReasonCode.TOO_SHORT, f"The clip lasts {info.duration_s:.2f} s; {need_s:.1f} s are needed for this sign.")
-    if sector.probe not in bundle.domain.probes:
+    if not bundle.domain.has_probe(sector.probe):
         measured = " and ".join(bundle.domain.probes)
         return _outside(f"of {measured} probes alone; this one is {sector.probe}")
-    if info.num_frames > 1 and info.distinct_fps < bundle.domain.least_fps:
+    if info.num_frames > 1 and not bundle.domain.has_rate(info.distinct_fps):
         return _outside(f"of {bundle.domain.least_fps:g} frames a second and more; this one has {info.distinct_fps:.1f}")
     return None
 

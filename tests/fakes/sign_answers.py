@@ -20,6 +20,8 @@ def sign_answers(
     fold: Sequence[int] = (),
     attention: Sequence[Sequence[float]] | None = None,
     frame_label: Sequence[Sequence[int]] | None = None,
+    probe: Sequence[str] | None = None,
+    distinct_fps: Sequence[float] | None = None,
 ) -> SignAnswers:
     """`patient` and `clip`: one letter a run, "AAB"."""
     n = len(label)
@@ -34,6 +36,8 @@ def sign_answers(
         np.array(fold or [0] * n, np.int64),
         None if attention is None else np.array(attention, np.float64),
         None if frame_label is None else np.array(frame_label, np.int64),
+        None if probe is None else np.array(probe),
+        None if distinct_fps is None else np.array(distinct_fps),
     )
 
 

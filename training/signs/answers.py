@@ -1,12 +1,22 @@
 """What a fitted model said of held-out runs of frames, sign by sign, with what is true of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.sign_bundle import Domain
+
 NOT_KNOWN = -1
+
+
+class NoDomain(ValueError):
+    """It is not known whether the service would have answered these clips."""
+
+
+OF_RUNS = ("label", "probability", "patient", "clip", "start_s", "fold", "attention", "frame_label", "probe", "distinct_fps")
+"""Fields of SignAnswers with a row a run."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -30,6 +40,10 @@ class SignAnswers:
     """Of models that have it, over the frames of the run, adding up to 1, (n, T)."""
     frame_label: NDArray[np.int64] | None = None
     """1 the sign is seen in this frame, 0 it is not, -1 not known, (n, T)."""
+    probe: NDArray[np.str_] | None = None
+    """Of the run's clip, as its sector was found to be, (n,)."""
+    distinct_fps: NDArray[np.float64] | None = None
+    """Of the run's clip, (n,)."""
 
     def __post_init__(self) -> None:
         _check_shapes(self)
@@ -61,29 +75,25 @@ class SignAnswers:
 
     def write(self, path: Path) -> None:
         """Whole or not at all."""
-        nothing = np.zeros((len(self), 0))
+        of_runs = {name: value for name in OF_RUNS if (value := getattr(self, name)) is not None}
         partial = path.with_name(f"partial-{path.name}")
-        np.savez(
-            partial,
-            signs=np.array(self.signs),
-            label=self.label,
-            probability=self.probability,
-            patient=self.patient,
-            clip=self.clip,
-            start_s=self.start_s,
-            fold=self.fold,
-            attention=nothing if self.attention is None else self.attention,
-            frame_label=nothing if self.frame_label is None else self.frame_label,
-        )
+        np.savez(partial, signs=np.array(self.signs), **of_runs)
         partial.replace(path)
 
     @classmethod
     def read(cls, path: Path) -> "SignAnswers":
         """`path` ends in .npz, as it was written."""
         with np.load(path) as saved:
-            of_runs = [saved[name] for name in ("label", "probability", "patient", "clip", "start_s", "fold")]
-            of_frames = [saved[name] if saved[name].shape[1] else None for name in ("attention", "frame_label")]
-            return cls(tuple(saved["signs"].tolist()), *of_runs, *of_frames)
+            return cls(tuple(saved["signs"].tolist()), **{name: saved[name] for name in OF_RUNS if name in saved})
+
+    def of(self, domain: Domain) -> "SignAnswers":
+        """Those that a service with this domain would give. Raises: NoDomain."""
+        if self.probe is None or self.distinct_fps is None:
+            raise NoDomain("The answers do not say of which probes and frame rates they are. Run `seashore train signs` again.")
+        of_clips = zip(self.probe.tolist(), self.distinct_fps.tolist(), strict=True)
+        inside = np.array([domain.has_probe(probe) and domain.has_rate(fps) for probe, fps in of_clips], np.bool_)
+        there = [name for name in OF_RUNS if getattr(self, name) is not None]
+        return replace(self, **{name: getattr(self, name)[inside] for name in there})
 
 
 def _sums(values: NDArray[np.float64], of_clip: NDArray[np.intp], num_clips: int) -> NDArray[np.float64]:

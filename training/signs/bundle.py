@@ -53,14 +53,14 @@ class Made:
 
 
 def write_bundle_of(store: Path, fitted: FittedSign, judged: SignAnswers, made: Made) -> SignBundle:
-    """`judged`: by networks fitted alike, each on clips of patients that it did not learn from. Signs whose AUROC may be that of a coin
-    are left out.
+    """`judged`: by networks fitted alike, each on clips of patients that it did not learn from; clips outside the domain, which the service
+    does not answer, say nothing of what it is worth. Signs whose AUROC may be that of a coin are left out.
 
-    Raises: NothingToTell; NotServable; ExportDisagrees; TooLarge; BadBundle.
+    Raises: NothingToTell; NotServable; NoDomain; ExportDisagrees; TooLarge; BadBundle.
     """
     if fitted.preset.raft:
         raise NotServable("This network was fitted to flow by RAFT, and the service makes flow by DIS alone. Fit it without --raft.")
-    judged = as_served(judged)
+    judged = as_served(judged.of(made.domain))
     found = {sign: told_of(judged, sign, made.clips_words) for sign in tellings(judged.signs)}
     tells = tuple(told for told, worth in found.values() if worth.is_offered)
     if not tells:
@@ -109,8 +109,8 @@ def card_of(fitted: FittedSign, found: Mapping[str, tuple[Told, Worth]], made: M
             f"Seed {preset.fit.seed}. {preset.source}",
             "",
             "## What it is worth",
-            f"By networks fitted alike, on {made.clips_words} of patients that they did not learn from; intervals are 95 %, over",
-            "patients. Limits are conformal: one more patient without the sign is called present with a chance of at most "
+            f"By networks fitted alike, on {made.clips_words} that it answers, of patients that they did not learn from; intervals are",
+            "95 %, over patients. Limits are conformal: one more patient without the sign is called present with a chance of at most "
             f"{MAX_WRONG:.0%}, one",
             "more with it absent, as far as such patients are like those. Of patients that no limit was set on, a word must be right in",
             f"{MIN_RIGHT:.0%} of {MIN_SAID} clips or more, or it is never said; a sign of fewer than {MIN_PATIENTS} patients, or one "

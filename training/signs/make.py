@@ -74,7 +74,18 @@ def _runs_of(preset: Preset, source: Source, key: str) -> tuple[ClipRuns, NDArra
         return passed_over("unclear" if seen else "too_short", num_unclear)
     starts_s, shown, given, known = zip(*kept, strict=True)
     frame_labels = tuple(tuple(frames.tolist()) for frames in shown)
-    return ClipRuns(key, source.patient, starts_s, known, frame_labels, source.part, num_unclear), np.stack(given)
+    found = ClipRuns(
+        key,
+        source.patient,
+        starts_s,
+        known,
+        frame_labels,
+        source.part,
+        num_unclear,
+        probe=sector.probe,
+        distinct_fps=clip.info.distinct_fps,
+    )
+    return found, np.stack(given)
 
 
 def _frames_shown(run: FrameRun, taken: NDArray[np.float64], truths: Truths) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from training.batches import Indices
-from training.signs.answers import SignAnswers
+from training.signs.answers import OF_RUNS, SignAnswers
 from training.signs.deal import KEPT, deal
 from training.signs.fit import ask, check_classes, fit_sign, load_sign
 from training.signs.make import make_runs
@@ -120,20 +120,15 @@ def _answers(checkpoint: Path, runs: RunSet, test: Indices, fold: int, device: s
         fold=np.full(len(test), fold, np.int64),
         attention=told.attention,
         frame_label=runs.frame_label[test],
+        probe=runs.probe[test],
+        distinct_fps=runs.distinct_fps[test],
     )
 
 
 def _joined(answers: Sequence[SignAnswers]) -> SignAnswers:
     first = answers[0]
-
-    def all_of(name: str) -> np.ndarray:
-        return np.concatenate([getattr(one, name) for one in answers])
-
-    return SignAnswers(
-        signs=first.signs,
-        **{name: all_of(name) for name in ("label", "probability", "patient", "clip", "start_s", "fold", "frame_label")},
-        attention=None if first.attention is None else all_of("attention"),
-    )
+    there = [name for name in OF_RUNS if getattr(first, name) is not None]
+    return SignAnswers(first.signs, **{name: np.concatenate([getattr(one, name) for one in answers]) for name in there})
 
 
 def _mean_of(answers: Sequence[SignAnswers]) -> SignAnswers:

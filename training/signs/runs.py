@@ -41,6 +41,10 @@ class ClipRuns:
     """Runs that show the sign for a moment only: neither here nor there, and left out."""
     reason: str = ""
     """Why there are none."""
+    probe: str = ""
+    """As its sector was found to be."""
+    distinct_fps: float = 0.0
+    """Different frames a second."""
 
     def __len__(self) -> int:
         return len(self.starts_s)
@@ -80,6 +84,9 @@ class RunSet:
     clip: NDArray[np.str_]
     part: NDArray[np.str_]
     start_s: NDArray[np.float64]
+    probe: NDArray[np.str_]
+    """Of its clip, as is `distinct_fps`, (n,)."""
+    distinct_fps: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.label)
@@ -103,4 +110,6 @@ def open_runs(folder: Path, clips: Iterable[ClipRuns]) -> RunSet:
         clip=np.array([clip.key for clip in used for _ in clip.labels]),
         part=np.array([clip.part for clip in used for _ in clip.labels]),
         start_s=np.array([start_s for clip in used for start_s in clip.starts_s]),
+        probe=np.array([clip.probe for clip in used for _ in clip.labels]),
+        distinct_fps=np.array([clip.distinct_fps for clip in used for _ in clip.labels]),
     )

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from service.sign_bundle import Domain
 from tests.fakes.sign_answers import of_one_sign, sign_answers
-from training.signs.answers import SignAnswers
+from training.signs.answers import OF_RUNS, SignAnswers
 
 
 def test_a_clip_has_the_mean_of_its_runs_and_a_sign_that_is_in_any_of_them() -> None:
@@ -34,15 +35,15 @@ def test_runs_of_which_a_sign_is_not_known_are_not_judged_on() -> None:
 
 
 def test_answers_are_read_as_they_were_written(tmp_path: Path) -> None:
-    given = of_one_sign([1, 0], [0.9, 0.2], fold=[0, 1], attention=[[0.75, 0.25], [0.5, 0.5]], frame_label=[[1, -1], [0, 0]])
+    attended, shown = [[0.75, 0.25], [0.5, 0.5]], [[1, -1], [0, 0]]
+    given = of_one_sign(
+        [1, 0], [0.9, 0.2], fold=[0, 1], attention=attended, frame_label=shown, probe=["convex", "linear"], distinct_fps=[25.0, 9.5]
+    )
     given.write(tmp_path / "answers.npz")
     again = SignAnswers.read(tmp_path / "answers.npz")
 
     assert again.signs == ("b_lines",)
-    assert again.attention is not None
-    assert again.frame_label is not None
-    assert (again.attention.tolist(), again.frame_label.tolist()) == ([[0.75, 0.25], [0.5, 0.5]], [[1, -1], [0, 0]])
-    for name in ("label", "probability", "patient", "clip", "start_s", "fold"):
+    for name in OF_RUNS:
         assert getattr(again, name).tolist() == getattr(given, name).tolist()
     assert [path.name for path in tmp_path.iterdir()] == ["answers.npz"]
 
@@ -52,6 +53,13 @@ def test_without_attention_there_is_none_after_reading_either(tmp_path: Path) ->
     again = SignAnswers.read(tmp_path / "answers.npz")
 
     assert (again.attention, again.frame_label) == (None, None)
+
+
+@pytest.mark.parametrize(("domain", "left"), [(Domain(("convex",), 8.0), [0]), (Domain(("convex", "linear"), 10.0), [0, 2])])
+def test_of_a_domain_are_the_runs_of_its_probes_and_rates(domain: Domain, left: list[int]) -> None:
+    given = of_one_sign([1, 0, 1], [0.9, 0.2, 0.6], probe=["convex", "linear", "linear"], distinct_fps=[25.0, 9.5, 30.0])
+
+    assert given.of(domain).probability.tolist() == given.probability[left].tolist()
 
 
 def test_they_show_how_many_they_are_and_nobodys_key() -> None:

@@ -18,7 +18,7 @@ from service.sign_reading import AskedSign
 from tests.fakes.inputs import constant_engine, loaded_model
 from tests.fakes.phantoms import small_phantom
 from training.array_clip import ArrayClip
-from training.signs.answers import SignAnswers
+from training.signs.answers import OF_RUNS, NoDomain, SignAnswers
 from training.signs.bundle import Made, NothingToTell, NotServable, write_bundle_of
 from training.signs.fit import FittedSign
 from training.signs.limits import told_of
@@ -44,7 +44,8 @@ def judged(signs: tuple[str, ...], *, by_chance: tuple[str, ...] = ()) -> SignAn
     for sign in by_chance:
         logit[:, signs.index(sign)] = np.tile([1.0, -1.0], 12)
     patient = np.arange(24)
-    return SignAnswers(signs, label, 1 / (1 + np.exp(-logit)), patient.astype(str), patient.astype(str), np.zeros(24), patient)
+    names, of_clips = patient.astype(str), {"probe": np.full(24, "convex"), "distinct_fps": np.full(24, 25.0)}
+    return SignAnswers(signs, label, 1 / (1 + np.exp(-logit)), names, names, np.zeros(24), patient, **of_clips)
 
 
 def test_a_network_of_seconds_packs_its_attention() -> None:
@@ -108,6 +109,30 @@ def test_a_sign_that_may_be_told_by_a_coin_is_in_the_card_and_not_in_the_bundle(
     offered = [line.split("|")[-2].strip() != "no" for line in card.splitlines() if line.startswith("| ")][1:]
     assert offered == [False, True, False, True, True]
     assert "fluid_or_solid has, of each run, the greatest logit of effusion and consolidation." in card
+
+
+@pytest.mark.slow
+def test_clips_that_the_service_would_not_answer_say_nothing_of_what_a_bundle_is_worth(tmp_path: Path) -> None:
+    one = fitted("blines-small")
+    inside = judged(one.preset.signs)
+    wrong = replace(
+        inside, probability=1 - inside.probability, patient=np.char.add("L", inside.patient), clip=np.char.add("L", inside.clip)
+    )
+    probes, rates = np.repeat(["convex", "linear"], 24), np.full(48, 25.0)
+    both = {name: np.concatenate([getattr(inside, name), getattr(wrong, name)]) for name in OF_RUNS[:6]}
+    told = SignAnswers(one.preset.signs, **both, probe=probes, distinct_fps=rates)
+
+    bundle = write_bundle_of(tmp_path, one, told, MADE)
+
+    assert bundle.tells[0].measured.startswith("24 public clips of 24 patients")
+
+
+def test_answers_of_unknown_probes_are_refused() -> None:
+    one = fitted("blines-small")
+    unknown = replace(judged(one.preset.signs), probe=None)
+
+    with pytest.raises(NoDomain, match="Run `seashore train signs` again"):
+        write_bundle_of(Path("never-written"), one, unknown, MADE)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ def runs_of(**patients: str) -> RunSet:
     num = len(names)
     label = np.array([[index // 2 % 2] * 4 for index in range(num)])
     given = Shards([np.zeros((num, 1, 8, 8), np.uint8)], (num,))
-    return RunSet(given, label, np.full((num, 1), -1), names, names, parts, np.zeros(num))
+    return RunSet(given, label, np.full((num, 1), -1), names, names, parts, np.zeros(num), names, np.zeros(num))
 
 
 PHANTOMS = {f"phantom{k}": BESIDE for k in range(20)}

@@ -31,6 +31,7 @@ def test_a_run_shows_the_sign_where_three_frames_of_it_do(tmp_path: Path) -> Non
     assert runs.starts_s == pytest.approx((0.0, 8 / 30, 16 / 30))
     assert runs.labels == ((0,), (1,), (1,))
     assert runs.frame_labels[1] == (0, 0, 0, 0, 0, 1, 1, 1)
+    assert (runs.probe, runs.distinct_fps) == ("linear", pytest.approx(30, rel=0.1))
 
 
 def test_a_run_of_which_only_a_moment_shows_it_is_left_out(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def runs_of(folder: Path, given: NDArray[Any]) -> RunSet:
     np.save(folder / "a.npy", given)
     n, names = len(given), np.array(["a"] * len(given))
     zeros = np.zeros((n, 1), np.int64)
-    return RunSet(Shards(MappedFiles([folder / "a.npy"]), (n,)), zeros, zeros, names, names, names, np.zeros(n))
+    return RunSet(Shards(MappedFiles([folder / "a.npy"]), (n,)), zeros, zeros, names, names, names, np.zeros(n), names, np.zeros(n))
 
 
 def test_frames_are_normalised_by_mean_and_deviation_of_the_training_runs_and_a_flow_keeps_its_zero(tmp_path: Path) -> None:
