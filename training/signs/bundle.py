@@ -26,7 +26,8 @@ OF_SLIDING = """* It reads sliding a second time, on whole frames. It is not the
   clip can say which is right.
 * What is called present or absent sliding is what the manifest says of a whole clip."""
 CAVEATS = """\
-* The limits of "present" and "absent" were set on the same clips that say what they are worth, though never on the same patient.
+* The limits of "present" and "absent" were set on the same clips that say what they are worth, though never on the same patient; and
+  where network or domain were chosen with these clips in view, the figures flatter a little.
 * What it sees (attention, maps) shows where a number came from, not that it is right.
 * Another hospital's scanner may be read worse. Between the limits it says nothing."""
 
