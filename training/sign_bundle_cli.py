@@ -37,7 +37,7 @@ def sign_bundle(
 
     with said():
         network = load_sign(fitted / preset / "fold-0" / BEST)
-        answers = SignAnswers.read(judged / preset / ANSWERS)
+        answers, served = (SignAnswers.read(work / preset / ANSWERS) for work in (judged, fitted))
         learnt_from = [clip for clip in read_manifest(manifest, clips) if clip.split != "test"]
         probes = probe or ["convex"]
         run = f"seashore train signs {preset} --manifest {manifest} --clips CLIPS"
@@ -48,5 +48,5 @@ def sign_bundle(
         ]
         commands = [f"{run} --work {judged}", f"{run} --folds 1 --work {fitted}", " ".join(bundled)]
         made = Made(preset, version, clips_words, Domain(tuple(probes), least_fps), commands, learnt_from)
-        bundle = write_bundle_of(store, network, answers, made)
+        bundle = write_bundle_of(store, network, answers, served, made)
         err.print(f"Written: {bundle.directory}, which tells {', '.join(bundle.signs)}", markup=False)

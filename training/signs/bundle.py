@@ -53,16 +53,16 @@ class Made:
     learnt_from: Sequence[LabelledClip]
 
 
-def write_bundle_of(store: Path, fitted: FittedSign, judged: SignAnswers, made: Made) -> SignBundle:
-    """`judged`: by networks fitted alike, each on clips of patients that it did not learn from; clips outside the domain, which the service
-    does not answer, say nothing of what it is worth. Signs whose AUROC may be that of a coin are left out.
+def write_bundle_of(store: Path, fitted: FittedSign, judged: SignAnswers, served: SignAnswers, made: Made) -> SignBundle:
+    """`judged`: by networks fitted alike, each on clips of patients that it did not learn from; `served`: by `fitted` itself. Clips outside
+    the domain, which the service does not answer, say nothing of what it is worth. Signs whose AUROC may be that of a coin are left out.
 
     Raises: NothingToTell; NotServable; NoDomain; ExportDisagrees; TooLarge; BadBundle.
     """
     if fitted.preset.raft:
         raise NotServable("This network was fitted to flow by RAFT, and the service makes flow by DIS alone. Fit it without --raft.")
-    judged = as_served(judged.of(made.domain))
-    found = {sign: told_of(judged, sign, made.clips_words) for sign in tellings(judged.signs)}
+    judged, served = (as_served(answers.of(made.domain)) for answers in (judged, served))
+    found = {sign: told_of(judged, served, sign, made.clips_words) for sign in tellings(judged.signs)}
     tells = tuple(told for told, worth in found.values() if worth.is_offered)
     if not tells:
         raise NothingToTell("No sign is surely told better than by a coin, on patients enough: there is nothing that may be served.")
@@ -114,9 +114,9 @@ def card_of(fitted: FittedSign, found: Mapping[str, tuple[Told, Worth]], made: M
             "95 %, over patients. Limits are conformal: one more patient without the sign is called present with a chance of at most "
             f"{MAX_WRONG:.0%}, one",
             "more with it absent, as far as such patients are like those. Of patients that no limit was set on, a word must be right in",
-            f"{MIN_RIGHT:.0%} of {MIN_SAID} clips or more, or it is never said; a sign of fewer than {MIN_PATIENTS} patients, or one "
-            "that may be",
-            "told by a coin, is not told at all.",
+            f"{MIN_RIGHT:.0%} of {MIN_SAID} clips or more, or it is never said; nor is it where this very network is right less often",
+            "of clips that it did not learn from (behind the semicolon).",
+            f"A sign of fewer than {MIN_PATIENTS} patients, or one that may be told by a coin, is not told at all.",
             "",
             "| sign | clips | patients | with the sign | AUROC | every sign stated | called present, right | absent, right | offered |",
             "|---|---|---|---|---|---|---|---|---|",
@@ -137,7 +137,7 @@ def card_of(fitted: FittedSign, found: Mapping[str, tuple[Told, Worth]], made: M
 
 def _row(told: Told, worth: Worth) -> str:
     low, high = worth.interval
-    said = f"{worth.said_present}, {worth.right_present} | {worth.said_absent}, {worth.right_absent}"
+    said = " | ".join(f"{word.said}, {word.right}; {word.served_said}, {word.served_right}" for word in (worth.present, worth.absent))
     stated_low, stated_high = worth.stated_interval
     figure = f"{worth.auroc:.2f} ({low:.2f}-{high:.2f}) | {worth.stated_auroc:.2f} ({stated_low:.2f}-{stated_high:.2f})"
     return f"| {told.sign} | {worth.num_clips} | {worth.num_patients} | {worth.num_there} | {figure} | {said} | {_offered(told, worth)} |"
@@ -146,6 +146,6 @@ def _row(told: Told, worth: Worth) -> str:
 def _offered(told: Told, worth: Worth) -> str:
     if not worth.is_offered:
         return "no"
-    words = [f'"present" above {told.present_above:.2f}'] if worth.may_say_present else []
-    words += [f'"absent" below {told.absent_below:.2f}'] if worth.may_say_absent else []
+    words = [f'"present" above {told.present_above:.2f}'] if worth.present.may_be_said else []
+    words += [f'"absent" below {told.absent_below:.2f}'] if worth.absent.may_be_said else []
     return ", ".join(words) or "its probability alone"

@@ -19,7 +19,8 @@ MAX_WRONG = 0.1
 """Of patients without the sign who may be called present, and of those with it who may be called absent."""
 MIN_RIGHT, MIN_SAID = 0.9, 5
 """Of what is called present (or absent) of clips whose patients the limit was not set on, and how many such clips there must be: else
-that word is never said. A sign may be rare, and then one patient in ten without it is most of those who are called so."""
+that word is never said. A sign may be rare, and then one patient in ten without it is most of those who are called so. Nor is it said
+where the network that is served is right less often, of as many clips that it did not learn from."""
 MIN_PATIENTS = 10
 """With the sign, and without it: fewer show nothing."""
 DRAWS, SEED = 2000, 1
@@ -55,6 +56,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """One of the two verdicts, of clips of patients that nothing was learnt from."""
+
+    said: int
+    right: int
+    """By limits set without the patient."""
+    served_said: int
+    served_right: int
+    """By the very limits and network that are served, of clips that this network did not learn from; it may be surer than those judged."""
+
+    @property
+    def may_be_said(self) -> bool:
+        is_right_enough = self.said >= MIN_SAID and self.right >= MIN_RIGHT * self.said
+        return is_right_enough and (self.served_said < MIN_SAID or self.served_right >= MIN_RIGHT * self.served_said)
+
+
+@dataclass(frozen=True, slots=True)
 class Worth:
     """How well a sign is told on patients that nothing was learnt from."""
 
@@ -68,25 +86,14 @@ class Worth:
     num_there: int
     fewest_patients: int
     """With the sign, or without it, whichever are fewer."""
-    said_present: int
-    right_present: int
-    said_absent: int
-    right_absent: int
-    """By limits set without the patient, as are the three before."""
+    present: Word
+    absent: Word
 
     @property
     def is_offered(self) -> bool:
         """A model that may be a coin is not, nor one of which nobody can know."""
         is_told = self.interval[0] > 0.5 and self.stated_interval[0] > 0.5
         return is_told and self.fewest_patients >= MIN_PATIENTS
-
-    @property
-    def may_say_present(self) -> bool:
-        return self.said_present >= MIN_SAID and self.right_present >= MIN_RIGHT * self.said_present
-
-    @property
-    def may_say_absent(self) -> bool:
-        return self.said_absent >= MIN_SAID and self.right_absent >= MIN_RIGHT * self.said_absent
 
 
 def clips_of(answers: SignAnswers, sign: str, *, stated_alone: bool = False) -> ClipLogits:
@@ -129,14 +136,16 @@ def limits_of(clips: ClipLogits) -> Limits:
     return Limits(above, below) if above >= below else Limits(middle, middle)
 
 
-def worth_of(clips: ClipLogits, stated: ClipLogits) -> Worth:
-    """AUROC with its 95 % interval over patients, also of those that are `stated`, and what limits say of patients they were not set on."""
+def worth_of(clips: ClipLogits, stated: ClipLogits, served: ClipLogits) -> Worth:
+    """AUROC with its 95 % interval over patients, also of those that are `stated`; what limits say of patients they were not set on, and
+    what the network that is `served` says of clips that it did not learn from."""
     present, absent = np.zeros(len(clips), np.bool_), np.zeros(len(clips), np.bool_)
     for patient in np.unique(clips.patient):
         judged = clips.patient == patient
         limits = limits_of(clips.at(~judged))
         present[judged], absent[judged] = clips.logit[judged] > limits.above, clips.logit[judged] < limits.below
-    there = clips.label == 1
+    there, of_served, limits = clips.label == 1, served.label == 1, limits_of(clips)
+    called_present, called_absent = served.logit > limits.above, served.logit < limits.below
     return Worth(
         auroc(clips.label, clips.logit),
         _interval(clips),
@@ -146,20 +155,25 @@ def worth_of(clips: ClipLogits, stated: ClipLogits) -> Worth:
         len(np.unique(clips.patient)),
         int(there.sum()),
         min(len(np.unique(clips.patient[there])), len(np.unique(clips.patient[~there]))),
-        int(present.sum()),
-        int((present & there).sum()),
-        int(absent.sum()),
-        int((absent & ~there).sum()),
+        Word(*_counted(present, there), *_counted(called_present, of_served)),
+        Word(*_counted(absent, ~there), *_counted(called_absent, ~of_served)),
     )
 
 
-def told_of(answers: SignAnswers, sign: str, clips_words: str) -> tuple[Told, Worth]:
-    """What a bundle says of one sign, and what that is worth. `clips_words`: what the clips are, such as "public POCUS clips"."""
+def _counted(said: NDArray[np.bool_], true: NDArray[np.bool_]) -> tuple[int, int]:
+    """How often it was said, and how often rightly."""
+    return int(said.sum()), int((said & true).sum())
+
+
+def told_of(answers: SignAnswers, served: SignAnswers, sign: str, clips_words: str) -> tuple[Told, Worth]:
+    """What a bundle says of one sign, and what that is worth. `answers` are out of fold, `served` of the network in the bundle, of clips
+    that it did not learn from. `clips_words`: what the clips are, such as "public POCUS clips"."""
     clips = clips_of(answers, sign)
-    limits, worth, (scale, offset) = limits_of(clips), worth_of(clips, clips_of(answers, sign, stated_alone=True)), platt(clips)
+    worth = worth_of(clips, clips_of(answers, sign, stated_alone=True), clips_of(served, sign))
+    limits, (scale, offset) = limits_of(clips), platt(clips)
     scale = max(scale, _EDGE)  # of what is worse than a coin, which is not offered
     above, below = (float(1 / (1 + np.exp(-(scale * logit + offset)))) for logit in (limits.above, limits.below))
-    said = above if worth.may_say_present else 1.0, below if worth.may_say_absent else 0.0
+    said = above if worth.present.may_be_said else 1.0, below if worth.absent.may_be_said else 0.0
     return Told(sign, tellings(answers.signs)[sign], scale, offset, *said, _words(worth, clips_words)), worth
 
 
@@ -180,8 +194,7 @@ def _limit(value: Floats, patient: NDArray[np.str_]) -> float:
 
 def _words(worth: Worth, clips_words: str) -> str:
     low, high = worth.interval
-    present = _right("present", worth.right_present, worth.said_present, is_said=worth.may_say_present)
-    absent = _right("absent", worth.right_absent, worth.said_absent, is_said=worth.may_say_absent)
+    present, absent = _right("present", worth.present), _right("absent", worth.absent)
     return (
         f"{worth.num_clips} {clips_words} of {worth.num_patients} patients, none learnt from: "
         f"AUROC {worth.auroc:.2f} ({low:.2f}-{high:.2f}){_stated(worth)}; {present}, {absent}."
@@ -194,5 +207,8 @@ def _stated(worth: Worth) -> str:
     return f", {worth.stated_auroc:.2f} ({low:.2f}-{high:.2f}) without those only called healthy" if is_other else ""
 
 
-def _right(word: str, right: int, said: int, *, is_said: bool) -> str:
-    return f'"{word}" was right in {right} of {said}' if is_said else f'"{word}" is never said (right in {right} of {said})'
+def _right(name: str, word: Word) -> str:
+    if word.may_be_said:
+        return f'"{name}" was right in {word.right} of {word.said}'
+    by_served = f"; by this network in {word.served_right} of {word.served_said}" if word.served_said else ""
+    return f'"{name}" is never said (right in {word.right} of {word.said}{by_served})'

@@ -90,7 +90,7 @@ def test_one_of_several_is_told_by_its_own_log_odds() -> None:
 def test_the_bundle_answers_in_the_service_as_when_it_was_made(name: str, tmp_path: Path) -> None:
     one = fitted(name)
 
-    bundle = write_bundle_of(tmp_path, one, judged(one.preset.signs), MADE)
+    bundle = write_bundle_of(tmp_path, one, judged(one.preset.signs), judged(one.preset.signs), MADE)
 
     assert bundle.signs == tuple(tellings(one.preset.signs))
     assert bundle.frames == one.preset.frames
@@ -101,7 +101,9 @@ def test_the_bundle_answers_in_the_service_as_when_it_was_made(name: str, tmp_pa
 def test_a_sign_that_may_be_told_by_a_coin_is_in_the_card_and_not_in_the_bundle(tmp_path: Path) -> None:
     one = fitted("signs-small")
 
-    bundle = write_bundle_of(tmp_path, one, judged(one.preset.signs, by_chance=("a_lines", "effusion")), MADE)
+    said = judged(one.preset.signs, by_chance=("a_lines", "effusion"))
+
+    bundle = write_bundle_of(tmp_path, one, said, said, MADE)
 
     card = (bundle.directory / "MODEL_CARD.md").read_text()
     assert bundle.signs == ("b_lines", "consolidation", "fluid_or_solid")
@@ -122,7 +124,7 @@ def test_clips_that_the_service_would_not_answer_say_nothing_of_what_a_bundle_is
     both = {name: np.concatenate([getattr(inside, name), getattr(wrong, name)]) for name in OF_RUNS[:6]}
     told = SignAnswers(one.preset.signs, **both, probe=probes, distinct_fps=rates)
 
-    bundle = write_bundle_of(tmp_path, one, told, MADE)
+    bundle = write_bundle_of(tmp_path, one, told, told, MADE)
 
     assert bundle.tells[0].measured.startswith("24 public clips of 24 patients")
 
@@ -132,14 +134,14 @@ def test_answers_of_unknown_probes_are_refused() -> None:
     unknown = replace(judged(one.preset.signs), probe=None)
 
     with pytest.raises(NoDomain, match="Run `seashore train signs` again"):
-        write_bundle_of(Path("never-written"), one, unknown, MADE)
+        write_bundle_of(Path("never-written"), one, unknown, unknown, MADE)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["rcm2d-small", "cmwra"])
 def test_a_model_of_sliding_is_served_as_a_second_reader_by_what_torch_says_turned_round(name: str, tmp_path: Path) -> None:
     one = fitted(name)
-    bundle = write_bundle_of(tmp_path, one, judged(("absent",)), MADE)
+    bundle = write_bundle_of(tmp_path, one, judged(("absent",)), judged(("absent",)), MADE)
     clip = ArrayClip(small_phantom("present", 2.0).frames, 30.0)
     sector = find_sector(look_over(clip))
     assert sector is not None
@@ -160,7 +162,7 @@ def test_a_model_of_sliding_is_served_as_a_second_reader_by_what_torch_says_turn
 def test_who_tells_sliding_and_not_its_absence_is_told_apart_by_patients_in_whom_it_is_absent(tmp_path: Path) -> None:
     """What was judged right of absence is right of sliding."""
     served = as_served(judged(("absent",)))
-    told, worth = told_of(served, "lung_sliding", "clips")
+    told, worth = told_of(served, served, "lung_sliding", "clips")
 
     assert (worth.auroc, worth.num_there, worth.fewest_patients) == (1.0, 12, 12)
     assert 0 < told.absent_below <= told.present_above < 1
@@ -171,13 +173,14 @@ def test_flow_by_raft_is_refused(tmp_path: Path) -> None:
     preset = replace(one.preset, raft="raft.pth", frames=replace(one.preset.frames, side_px=128))
 
     with pytest.raises(NotServable, match=r"^This network was fitted to flow by RAFT, and the service makes flow by DIS alone\."):
-        write_bundle_of(tmp_path, replace(one, preset=preset), judged(("absent",)), MADE)
+        write_bundle_of(tmp_path, replace(one, preset=preset), judged(("absent",)), judged(("absent",)), MADE)
     assert not (tmp_path / "signs").exists()
 
 
 def test_where_no_sign_is_told_there_is_no_bundle(tmp_path: Path) -> None:
     one = fitted("blines-small")
+    said = judged(("b_lines",), by_chance=("b_lines",))
 
     with pytest.raises(NothingToTell, match=r"^No sign is surely told better than by a coin"):
-        write_bundle_of(tmp_path, one, judged(("b_lines",), by_chance=("b_lines",)), MADE)
+        write_bundle_of(tmp_path, one, said, said, MADE)
     assert not (tmp_path / "signs").exists()

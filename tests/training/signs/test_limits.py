@@ -17,7 +17,7 @@ def clips(logit: list[float], label: list[int], patient: list[int] | None = None
 
 
 def offered(found: ClipLogits) -> bool:
-    return worth_of(found, found).is_offered
+    return worth_of(found, found, found).is_offered
 
 
 def answers(logit: list[float], label: list[int], clip: list[int], patient: list[int]) -> SignAnswers:
@@ -122,13 +122,16 @@ def test_limits_that_reach_over_each_other_meet_half_way() -> None:
 
 def test_a_sign_that_is_told_apart_is_offered_with_what_it_is_worth() -> None:
     number = list(range(24))
-    told, worth = told_of(answers([*range(-12, 0), *range(1, 13)], [0] * 12 + [1] * 12, number, number), "b_lines", "clips")
+    said = answers([*range(-12, 0), *range(1, 13)], [0] * 12 + [1] * 12, number, number)
+
+    told, worth = told_of(said, said, "b_lines", "clips")
 
     assert worth.is_offered
     assert (worth.auroc, worth.num_clips, worth.num_patients, worth.num_there) == (1.0, 24, 24, 12)
-    assert (worth.right_present, worth.right_absent) == (worth.said_present, worth.said_absent)
-    assert worth.may_say_present
-    assert worth.may_say_absent
+    for word in (worth.present, worth.absent):
+        assert word.right == word.said > 0
+        assert word.served_right == word.served_said > 0
+        assert word.may_be_said
     assert (told.sign, told.outputs) == ("b_lines", (1,))
     assert told.absent_below == told.present_above == pytest.approx(0.5, abs=0.2)
     assert told.measured.startswith("24 clips of 24 patients, none learnt from: AUROC 1.00 (1.00-1.00);")
@@ -154,7 +157,7 @@ def test_who_is_only_called_healthy_proves_nothing() -> None:
         fold=patient,
     )
 
-    told, worth = told_of(said, "b_lines", "clips")
+    told, worth = told_of(said, said, "b_lines", "clips")
 
     assert worth.interval[0] > 0.5 > worth.stated_interval[0]
     assert not worth.is_offered
@@ -171,9 +174,26 @@ def test_a_word_that_is_often_wrong_is_never_said() -> None:
     rng = np.random.default_rng(2)
     logit, label = np.concatenate([rng.normal(-1, 1, 100), rng.normal(0.7, 1, 12)]), np.repeat([0, 1], [100, 12])
     number = list(range(112))
-    told, worth = told_of(answers(logit.tolist(), label.tolist(), number, number), "b_lines", "clips")
+    said = answers(logit.tolist(), label.tolist(), number, number)
+
+    told, worth = told_of(said, said, "b_lines", "clips")
 
     assert worth.is_offered
-    assert not worth.may_say_present
+    assert not worth.present.may_be_said
     assert told.present_above == 1.0
     assert 0 < told.absent_below < 0.5
+
+
+@pytest.mark.parametrize(("num_wrong", "is_said"), [(1, True), (2, False), (4, True)])
+def test_a_word_that_the_very_network_in_the_bundle_gets_wrong_is_never_said(num_wrong: int, is_said: bool) -> None:
+    """Networks of folds may be less sure than the one that is served. Of fewer than five clips nothing follows."""
+    number = list(range(24))
+    judged = answers([*range(-12, 0), *range(1, 13)], [0] * 12 + [1] * 12, number, number)
+    num_right = 0 if num_wrong == 4 else 10
+    served = answers([9.0] * (num_wrong + num_right), [0] * num_wrong + [1] * num_right, *[number[: num_wrong + num_right]] * 2)
+
+    told, worth = told_of(judged, served, "b_lines", "clips")
+
+    assert (told.present_above < 1) is worth.present.may_be_said is is_said
+    assert worth.absent.may_be_said
+    assert ("by this network in 10 of 12)" in told.measured) is not is_said
