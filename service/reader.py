@@ -61,7 +61,8 @@ class Reader(Protocol):
         ...
 
     def signs(self) -> tuple[SignEntry, ...]:
-        """The models of signs beside sliding that are offered, by name. Loads none: until some have been, those that the store states."""
+        """The models of signs beside sliding that are offered or tried again, by name. Loads none: until some have been, those that the
+        store states."""
         ...
 
     def find(self, model: str | None) -> ModelEntry:

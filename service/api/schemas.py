@@ -216,7 +216,9 @@ class SignModelSchema(_Schema):
     name: str
     version: str
     signs: list[str] = Field(description="Those that it tells.")
-    loaded: bool = Field(description="False until the service has tried to load them; then those that could be are listed.")
+    loaded: bool = Field(
+        description="False until the service has tried to load them; then those that could be are listed, and those that are tried again."
+    )
 
 
 class ModelsSchema(_Schema):

@@ -108,7 +108,7 @@ class JobOffice:
 
         Raises: LedgerUnavailable, NoRoom.
         """
-        signs = [[sign.name, sign.version] for sign in self._reader.signs() if sign.is_loaded] if asked.options.signs else []
+        signs = [[sign.name, sign.version, sign.is_loaded] for sign in self._reader.signs()] if asked.options.signs else []
         job = self.job_id(READ_CLIP, owner, sha256, asked.to_json(), self._reader.digest(entry), *signs)
         known = self.ledger.find(job)
         if known is not None and known.state is not State.CANCELLED and not is_our_fault(known):

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from service.sign_shelf import SignEntry
-from tests.fakes.service import WordReader, serving
+from tests.fakes.service import WordReader, is_ready, serving
 
 
 class FewSigns(WordReader):
@@ -19,6 +20,15 @@ class FewSigns(WordReader):
 
     def signs(self) -> tuple[SignEntry, ...]:
         return super().signs()[:1]
+
+
+class OneModel(WordReader):
+    """Of signs, which is replaced now and then."""
+
+    model = SignEntry("blines-small", "1.0.0", ("b_lines",), is_loaded=False)
+
+    def signs(self) -> tuple[SignEntry, ...]:
+        return (self.model,)
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +92,19 @@ def test_a_sign_without_a_model_is_refused_before_the_clip_is_sent_for_nothing(t
             assert (answer.status_code, answer.json()["code"]) == (422, "bad_option")
             assert answer.json()["detail"] == "No model of this service tells effusion; there is one for b_lines."
         assert predict(client, signs="all").status_code == 200
+
+
+def test_a_clip_is_read_again_by_another_model_of_signs_also_where_it_is_loaded_elsewhere(tmp_path: Path) -> None:
+    """On a cluster the front never loads one."""
+    reader, jobs = OneModel(), []
+    with serving(reader, data_dir=tmp_path) as client:
+        assert is_ready(client)
+        for version, is_loaded in (("1.0.0", False), ("1.1.0", False), ("1.1.0", True), ("1.1.0", True)):
+            reader.model = replace(reader.model, version=version, is_loaded=is_loaded)
+            jobs.append(client.post("/v1/jobs", content=b"present", params={"signs": "b_lines"}).json()["id"])
+
+    assert len({*jobs[:3]}) == 3
+    assert jobs[3] == jobs[2]
 
 
 def test_the_models_are_listed_apart(client: httpx.Client) -> None:
