@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,11 @@ class SignAnswers:
     def __repr__(self) -> str:
         return f"SignAnswers({', '.join(self.signs)}: {len(self)} runs of {len(set(self.clip.tolist()))} clips)"
 
+    @property
+    def of_runs(self) -> dict[str, Any]:
+        """Those of `OF_RUNS` that there are, by name."""
+        return {name: rows for name in OF_RUNS if (rows := getattr(self, name)) is not None}
+
     def known(self, sign: str) -> NDArray[np.intp]:
         """The runs of which it is known whether the sign is there."""
         return np.flatnonzero(self.label[:, self.signs.index(sign)] != NOT_KNOWN)
@@ -75,9 +81,8 @@ class SignAnswers:
 
     def write(self, path: Path) -> None:
         """Whole or not at all."""
-        of_runs = {name: value for name in OF_RUNS if (value := getattr(self, name)) is not None}
         partial = path.with_name(f"partial-{path.name}")
-        np.savez(partial, signs=np.array(self.signs), **of_runs)
+        np.savez(partial, signs=np.array(self.signs), **self.of_runs)
         partial.replace(path)
 
     @classmethod
@@ -92,8 +97,7 @@ class SignAnswers:
             raise NoDomain("The answers do not say of which probes and frame rates they are. Run `seashore train signs` again.")
         of_clips = zip(self.probe.tolist(), self.distinct_fps.tolist(), strict=True)
         inside = np.array([domain.has_probe(probe) and domain.has_rate(fps) for probe, fps in of_clips], np.bool_)
-        there = [name for name in OF_RUNS if getattr(self, name) is not None]
-        return replace(self, **{name: getattr(self, name)[inside] for name in there})
+        return replace(self, **{name: rows[inside] for name, rows in self.of_runs.items()})
 
 
 def _sums(values: NDArray[np.float64], of_clip: NDArray[np.intp], num_clips: int) -> NDArray[np.float64]:

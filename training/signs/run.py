@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from training.batches import Indices
-from training.signs.answers import OF_RUNS, SignAnswers
+from training.signs.answers import SignAnswers
 from training.signs.deal import KEPT, deal
 from training.signs.fit import ask, check_classes, fit_sign, load_sign
 from training.signs.make import make_runs
@@ -127,8 +127,7 @@ def _answers(checkpoint: Path, runs: RunSet, test: Indices, fold: int, device: s
 
 def _joined(answers: Sequence[SignAnswers]) -> SignAnswers:
     first = answers[0]
-    there = [name for name in OF_RUNS if getattr(first, name) is not None]
-    return SignAnswers(first.signs, **{name: np.concatenate([getattr(one, name) for one in answers]) for name in there})
+    return SignAnswers(first.signs, **{name: np.concatenate([one.of_runs[name] for one in answers]) for name in first.of_runs})
 
 
 def _mean_of(answers: Sequence[SignAnswers]) -> SignAnswers:
