@@ -19,6 +19,13 @@ from service.pacs.site import Node, Web
 ABORT = bytes([7, 0, 0, 0, 0, 4, 0, 0, 2, 0])
 """A-ABORT PDU (PS3.8 9.3.8), by the service provider."""
 
+PATIENCE_S = 20.0
+"""Time limit of what is expected to succeed, or to fail for another reason than time: a machine that stands still for a second or two
+does not change the outcome. No test waits that long, unless something is broken."""
+
+IMPATIENCE_S = 1.0
+"""Time limit where running out of it is what is tested."""
+
 Behaviour = Callable[[socket.socket], None]
 Reply = tuple[int, dict[str, str], bytes]
 

@@ -14,24 +14,25 @@ from pynetdicom import AE
 from service.pacs.desk.echo import Check, check_echo, check_store, check_web
 from service.pacs.site import Node, Web
 from tests.fakes import nodes
+from tests.fakes.nodes import IMPATIENCE_S, PATIENCE_S
 from tests.fakes.orthanc import Orthanc, free_port
 
 OURS = "SEASHORE"
 RESULTS = (Comprehensive3DSRStorage, MultiFrameTrueColorSecondaryCaptureImageStorage, EncapsulatedPDFStorage)
 
 
-def echo(node: Node) -> Check:
-    return check_echo("archive", node, ae_title=OURS, timeout_s=1.0)
+def echo(node: Node, timeout_s: float = PATIENCE_S) -> Check:
+    return check_echo("archive", node, ae_title=OURS, timeout_s=timeout_s)
 
 
 def web(service: Web) -> Check:
-    return check_web("archive", service, timeout_s=1.0)
+    return check_web("archive", service, timeout_s=PATIENCE_S)
 
 
 def test_a_real_archive_passes(orthanc: Orthanc) -> None:
     checks = [
         echo(orthanc.node),
-        check_store("results", orthanc.node, RESULTS, ae_title=OURS, timeout_s=1.0),
+        check_store("results", orthanc.node, RESULTS, ae_title=OURS, timeout_s=PATIENCE_S),
         web(orthanc.web),
     ]
 
@@ -48,7 +49,7 @@ def test_an_archive_that_takes_not_all_results_is_named_with_what_it_lacks() -> 
     entity = AE("ARCHIVE")
     entity.add_supported_context(Comprehensive3DSRStorage)
     with nodes.archive(entity=entity, is_choosy=True) as port:
-        check = check_store("results", nodes.node(port), RESULTS, ae_title=OURS, timeout_s=1.0)
+        check = check_store("results", nodes.node(port), RESULTS, ae_title=OURS, timeout_s=PATIENCE_S)
 
     assert not check.ok
     assert check.sentence == (
@@ -87,15 +88,15 @@ def test_an_archive_that_answers_echo_with_a_failure_is_not_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("behave", "sentence"),
+    ("behave", "timeout_s", "sentence"),
     [
-        (nodes.say_nothing, "took the connection and did not answer within 1 s."),
-        (nodes.abort, "ended the connection instead of answering."),
+        (nodes.say_nothing, IMPATIENCE_S, "took the connection and did not answer within 1 s."),
+        (nodes.abort, PATIENCE_S, "ended the connection instead of answering."),
     ],
 )
-def test_a_port_that_speaks_no_dicom_is_diagnosed(behave: nodes.Behaviour, sentence: str) -> None:
+def test_a_port_that_speaks_no_dicom_is_diagnosed(behave: nodes.Behaviour, timeout_s: float, sentence: str) -> None:
     with nodes.port_that(behave) as port:
-        check = echo(nodes.node(port))
+        check = echo(nodes.node(port), timeout_s)
 
     assert check.sentence == f"ARCHIVE at 127.0.0.1:{port} {sentence}"
     assert check.advice.startswith("Something else than DICOM may listen on that port")

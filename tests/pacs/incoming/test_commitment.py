@@ -29,6 +29,7 @@ from service.settings import Settings
 from tests.fakes import orthanc
 from tests.fakes.dcmtk import listening
 from tests.fakes.inbox import FolderInbox, ReportsAtOnce
+from tests.fakes.nodes import PATIENCE_S
 from tests.fakes.service import WordReader, wait_until
 
 CLASS = str(STORED[0])
@@ -160,14 +161,14 @@ def test_a_requester_that_does_not_listen_is_not_told(inbox: FolderInbox) -> Non
     refusal = f"MODALITY at 127.0.0.1:{node.port} could not be reached, or does not take Storage Commitment."
 
     with pytest.raises(ReportFailed, match=re.escape(refusal)):
-        report(transaction(HELD), node, inbox, ae_title="SEASHORE", timeout_s=5)
+        report(transaction(HELD), node, inbox, ae_title="SEASHORE", timeout_s=PATIENCE_S)
 
 
 def test_a_report_that_is_not_acknowledged_has_failed(inbox: FolderInbox) -> None:
     requester = Requester()
     requester.status = 0x0110
     with requester.listening() as node, pytest.raises(ReportFailed, match="The node did not acknowledge the report."):
-        report(transaction(HELD), node, inbox, ae_title="SEASHORE", timeout_s=5)
+        report(transaction(HELD), node, inbox, ae_title="SEASHORE", timeout_s=PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_what_an_archive_reports_of_our_results_reaches_whoever_asked(inbox: Fol
     receive = Receive(port=0, calling_ae_titles=("ARCHIVE",))
     with Listener(receive, inbox, ReportsAtOnce(inbox), on_report=reports.append) as listener:
         here = Node(ae_title="SEASHORE", address="127.0.0.1", port=listener.port)
-        report(transaction(HELD, MISSING), here, inbox, ae_title="ARCHIVE", timeout_s=5)
+        report(transaction(HELD, MISSING), here, inbox, ae_title="ARCHIVE", timeout_s=PATIENCE_S)
 
     assert reports == [CommitmentReport("1.2.3.99", (HELD,), ((MISSING, 0x0112),))]
 

@@ -25,6 +25,7 @@ from service.pacs.outgoing.commitment_scu import (
 from service.pacs.outgoing.outcome import Refused, Unreachable
 from service.pacs.site import Node
 from tests.fakes import dicom, nodes
+from tests.fakes.nodes import PATIENCE_S
 from tests.fakes.orthanc import Orthanc, free_port
 
 OURS = "SEASHORE"
@@ -36,7 +37,7 @@ def references(*lasts: int) -> list[Reference]:
 
 
 def ask(node: Node, lasts: tuple[int, ...], transaction: str, wait_s: float = 0.1) -> Any:
-    return request_commitment(node, references(*lasts), transaction, ae_title=OURS, timeout_s=2.0, wait_s=wait_s)
+    return request_commitment(node, references(*lasts), transaction, ae_title=OURS, timeout_s=PATIENCE_S, wait_s=wait_s)
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def test_an_archive_reports_what_it_keeps_and_what_it_does_not_have(orthanc: Ort
 
 
 def test_an_archive_that_does_not_know_us_says_what_is_missing(orthanc: Orthanc, tmp_path_factory: pytest.TempPathFactory) -> None:
-    answer = request_commitment(orthanc.node, references(1), new_transaction_uid(), ae_title="STRANGER", timeout_s=2.0)
+    answer = request_commitment(orthanc.node, references(1), new_transaction_uid(), ae_title="STRANGER", timeout_s=PATIENCE_S)
 
     assert isinstance(answer, Unreachable)
     assert answer.sentence == (
@@ -96,7 +97,7 @@ def test_a_report_on_the_association_that_asked_is_the_answer() -> None:
 
     with nodes.archive(**committing(report)) as port:
         transaction = new_transaction_uid()
-        answer = ask(nodes.node(port), (1, 2), transaction, wait_s=5.0)
+        answer = ask(nodes.node(port), (1, 2), transaction, wait_s=PATIENCE_S)
         threads[0].join()
 
     assert answer == CommitmentReport(transaction, ("1.2.3.1", "1.2.3.2"))

@@ -31,6 +31,7 @@ from service.pacs.outgoing.outcome import NodeFailed
 from service.pacs.outgoing.remote import RemoteInstance, Wanted
 from service.pacs.site import Archive, Web
 from tests.fakes import dicom, nodes
+from tests.fakes.nodes import IMPATIENCE_S, PATIENCE_S
 from tests.fakes.orthanc import Orthanc, free_port
 
 OURS = "SEASHORE"
@@ -78,7 +79,7 @@ def filled(orthanc: Orthanc) -> Orthanc:
     ],
 )
 def test_the_instances_that_can_be_clips_are_found(filled: Orthanc, way: str, wanted: Wanted, lasts: set[int]) -> None:
-    found = find(Archive(**{way: getattr(filled, "node" if way == "dicom" else "web")}), wanted, ae_title=OURS, timeout_s=5.0)
+    found = find(Archive(**{way: getattr(filled, "node" if way == "dicom" else "web")}), wanted, ae_title=OURS, timeout_s=PATIENCE_S)
 
     captured = remote(3, series=101, sop_class=MultiFrameGrayscaleByteSecondaryCaptureImageStorage)
     assert set(found) == {captured if last == 3 else remote(last) for last in lasts}
@@ -115,7 +116,7 @@ def json_reply(value: Any) -> Any:
 
 def found_at(reply: Any) -> tuple[RemoteInstance, ...]:
     with nodes.web_service(reply) as web:
-        return find_by_web(web, Wanted("1.2.3"), timeout_s=1.0)
+        return find_by_web(web, Wanted("1.2.3"), timeout_s=PATIENCE_S)
 
 
 def test_a_service_that_knows_no_paging_is_asked_no_more_than_twice() -> None:
@@ -169,21 +170,21 @@ def test_a_service_that_trickles_its_list_is_left(tmp_path: Path) -> None:
             time.sleep(0.1)
 
     with nodes.port_that(trickle) as port, pytest.raises(NodeFailed, match="did not answer in time"):
-        find_by_web(Web(url=f"http://127.0.0.1:{port}"), Wanted("1.2.3"), timeout_s=1.0)
+        find_by_web(Web(url=f"http://127.0.0.1:{port}"), Wanted("1.2.3"), timeout_s=IMPATIENCE_S)
 
 
 def test_an_archive_that_is_not_there_ends_in_a_sentence() -> None:
     with pytest.raises(NodeFailed, match="refused the connection: nothing listens there"):
-        find_by_web(Web(url=f"http://127.0.0.1:{free_port()}"), Wanted("1.2.3"), timeout_s=1.0)
+        find_by_web(Web(url=f"http://127.0.0.1:{free_port()}"), Wanted("1.2.3"), timeout_s=PATIENCE_S)
     with pytest.raises(NodeFailed, match="refused the connection: nothing listens there"):
-        find_by_dimse(nodes.node(free_port()), Wanted("1.2.3"), ae_title=OURS, timeout_s=1.0)
+        find_by_dimse(nodes.node(free_port()), Wanted("1.2.3"), ae_title=OURS, timeout_s=PATIENCE_S)
 
 
 # WADO-RS
 
 
 def fetched(web: Web, folder: Path, max_bytes: int = 10**9) -> bytes:
-    return fetch_by_web(web, remote(1), folder, timeout_s=1.0, max_bytes=max_bytes).read_bytes()
+    return fetch_by_web(web, remote(1), folder, timeout_s=PATIENCE_S, max_bytes=max_bytes).read_bytes()
 
 
 def test_an_object_comes_as_the_archive_holds_it(filled: Orthanc, tmp_path: Path) -> None:
@@ -272,7 +273,7 @@ def test_what_is_moved_arrives_at_our_listener_and_what_is_not_there_is_told(fil
     heard: list[Moved] = []
     with nodes.archive(take, entity=AE(OURS)) as port:
         filled.introduce(OURS, port)
-        moved = move(filled.node, [remote(1), remote(2), remote(9)], ae_title=OURS, timeout_s=5.0, on_progress=heard.append)
+        moved = move(filled.node, [remote(1), remote(2), remote(9)], ae_title=OURS, timeout_s=PATIENCE_S, on_progress=heard.append)
 
     assert [one.is_sent for one in moved] == [True, True, False]
     assert (arrived.get_nowait(), arrived.get_nowait(), arrived.empty()) == ("1.2.3.1", "1.2.3.2", True)
@@ -287,13 +288,13 @@ def test_a_caller_stops_a_move_by_raising(filled: Orthanc) -> None:
     with nodes.archive(entity=AE(OURS)) as port:
         filled.introduce(OURS, port)
         with pytest.raises(KeyboardInterrupt):
-            move(filled.node, [remote(1), remote(2)], ae_title=OURS, timeout_s=5.0, on_progress=stop)
+            move(filled.node, [remote(1), remote(2)], ae_title=OURS, timeout_s=PATIENCE_S, on_progress=stop)
 
 
 def test_a_listener_that_is_off_is_told(filled: Orthanc) -> None:
     filled.introduce(OURS, free_port())
 
-    (moved,) = move(filled.node, [remote(1)], ae_title=OURS, timeout_s=5.0)
+    (moved,) = move(filled.node, [remote(1)], ae_title=OURS, timeout_s=PATIENCE_S)
 
     assert not moved.is_sent
     assert "could not send it to SEASHORE" in moved.sentence
@@ -308,7 +309,7 @@ def moving(*statuses: Any) -> dict[str, Any]:
 
 def test_an_archive_that_does_not_know_where_to_move_to_says_what_to_do() -> None:
     with nodes.archive(**moving((None, None))) as port, pytest.raises(NodeFailed) as caught:
-        move(nodes.node(port), [remote(1)], ae_title=OURS, timeout_s=2.0)
+        move(nodes.node(port), [remote(1)], ae_title=OURS, timeout_s=PATIENCE_S)
 
     assert str(caught.value) == f"ARCHIVE at 127.0.0.1:{port} does not know SEASHORE as a place to send to."
     assert caught.value.advice == (
@@ -318,7 +319,7 @@ def test_an_archive_that_does_not_know_where_to_move_to_says_what_to_do() -> Non
 
 def test_success_with_nothing_sent_is_no_success() -> None:
     with nodes.archive(**moving(("127.0.0.1", free_port()), 0)) as port:
-        (moved,) = move(nodes.node(port), [remote(1)], ae_title=OURS, timeout_s=2.0)
+        (moved,) = move(nodes.node(port), [remote(1)], ae_title=OURS, timeout_s=PATIENCE_S)
 
     assert moved == Moved("1.2.3.1", False, f"ARCHIVE at 127.0.0.1:{port} found nothing to send.")
 
@@ -328,6 +329,6 @@ def test_a_query_that_fails_is_told() -> None:
     entity.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
     handlers: dict[str, Any] = {"EVT_C_FIND": lambda event: iter([(0xA700, None)])}
     with nodes.archive(entity=entity, is_choosy=True, **handlers) as port, pytest.raises(NodeFailed) as caught:
-        find_by_dimse(nodes.node(port), Wanted("1.2.3"), ae_title=OURS, timeout_s=2.0)
+        find_by_dimse(nodes.node(port), Wanted("1.2.3"), ae_title=OURS, timeout_s=PATIENCE_S)
 
     assert str(caught.value) == f"ARCHIVE at 127.0.0.1:{port} did not answer the query (C-FIND, A700)."
