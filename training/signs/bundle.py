@@ -13,8 +13,9 @@ from training.golden import write_golden_clip
 from training.signs.answers import SignAnswers
 from training.signs.fit import FittedSign
 from training.signs.limits import MAX_WRONG, MIN_PATIENTS, MIN_RIGHT, MIN_SAID, Worth, told_of
-from training.signs.networks import num_parameters
+from training.signs.networks import build_network, num_parameters
 from training.signs.packed import export_packed, outputs_of
+from training.signs.preset import Preset
 from training.signs.tellings import TOGETHER, as_served, tellings
 
 INTENDED = """A research finding beside lung sliding, for people who are trained in lung ultrasound and look at the clip themselves.
@@ -103,6 +104,7 @@ def card_of(fitted: FittedSign, found: Mapping[str, tuple[Told, Worth]], made: M
             f'"{frames.geometry}"; {num_parameters(fitted.model):,} parameters. A clip has the mean logit of its runs, calibrated (Platt).',
             *(f"{told.sign} has, of each run, the greatest logit of {' and '.join(TOGETHER[told.sign])}." for told in together),
             f"It answers clips of {' and '.join(made.domain.probes)} probes with at least {least}, and no others.",
+            *_distilled(preset),
             "",
             "## How it was made",
             *(f"    {command}" for command in made.commands),
@@ -133,6 +135,17 @@ def card_of(fitted: FittedSign, found: Mapping[str, tuple[Told, Worth]], made: M
             "",
         ]
     )
+
+
+def _distilled(preset: Preset) -> list[str]:
+    if not preset.distil.teachers:
+        return []
+    teacher = preset.teacher(1)
+    theirs = "as large as itself" if teacher.network == preset.network else f"of {num_parameters(build_network(teacher)):,} parameters"
+    return [
+        f"It is distilled: {preset.distil.share:.0%} of its loss is to the mean answer of {preset.distil.teachers} networks {theirs}, each",
+        "fitted to the same clips from a seed of its own (Hinton 2015, arXiv 1503.02531); the rest is to the labels.",
+    ]
 
 
 def _row(told: Told, worth: Worth) -> str:

@@ -1,7 +1,7 @@
 """Fits a preset's network to runs of frames, and asks it: patients apart, the weights of lowest validation loss kept."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from service.cine.frame_spec import FrameSpec
 from training.batches import Indices
 from training.experiment import from_table
 from training.signs.networks import attention_of, build_network, logits_of, probabilities
-from training.signs.preset import FrameAugment, Loss, Network, Preset, SignFit
+from training.signs.preset import Distil, FrameAugment, Loss, Network, Preset, SignFit
 from training.signs.runs import RunSet
 from training.signs.sources import digest_of
 from training.signs.task import COLUMNS, SignTask
+from training.signs.teachers import Teachers
 from training.splits import check_no_patient_twice
 from training.trainer import BEST, FitError, begin, defaults_of, settled, train
 
@@ -49,15 +50,19 @@ class SaidOfRuns:
 def fit_sign(preset: Preset, runs: RunSet, parts: Mapping[str, Indices], out: Path, *, progress: bool = True) -> Path:
     """Fit, or go on with the fit in `out`; the path of the best checkpoint. A finished fit is not done again.
 
+    A preset's teachers are fitted first, in `out/teacher-1` and so on, to the same runs: they know no patient that the network does not.
     `parts`: indices of "train" and "validation". Raises: FitError, PatientInTwoParts.
     """
     check_no_patient_twice(runs.patient.tolist(), parts)
     check_classes(runs, parts)
-    record = _record(preset, runs, parts)
+    numbers = range(1, preset.distil.teachers + 1)
+    taught_by = [fit_sign(preset.teacher(k), runs, parts, out / f"teacher-{k}", progress=progress) for k in numbers]
+    record = _record(preset, runs, parts, taught_by)
     if begin(out, record, _MAY_CHANGE, _BEFORE):
         return out / BEST
+    teachers = Teachers([load_sign(checkpoint).model for checkpoint in taught_by], preset.loss) if taught_by else None
     with settled(preset.fit):
-        train(SignTask(preset, runs, parts), preset.fit, out, COLUMNS, record, progress=progress)
+        train(SignTask(preset, runs, parts, teachers), preset.fit, out, COLUMNS, record, progress=progress)
     return out / BEST
 
 
@@ -96,14 +101,15 @@ def check_classes(runs: RunSet, parts: Mapping[str, Indices]) -> None:
             raise FitError(f"The {name} part has runs of {num} class{'' if num == 1 else 'es'} only; two are needed to tell apart.")
 
 
-def _record(preset: Preset, runs: RunSet, parts: Mapping[str, Indices]) -> dict[str, Any]:
+def _record(preset: Preset, runs: RunSet, parts: Mapping[str, Indices], taught_by: Sequence[Path]) -> dict[str, Any]:
     told = preset.to_json()
     weights = told["network"].pop("weights")
-    named = ("learns", "real_share", "frames", "network", "loss")
+    named = ("learns", "real_share", "frames", "network", "loss", "distil")
     settings = _flat({name: told[name] for name in named}) | _flat(told["fit"])
     dealt = hashlib.sha256("".join(f"{name} {np.unique(runs.clip[parts[name]]).tolist()}" for name in ("train", "validation")).encode())
     record = {"settings": settings, "clips": dealt.hexdigest(), "finished": False}
-    return record | ({"weights begun from": digest_of(Path(weights))} if weights else {})
+    files = {"weights begun from": digest_of(Path(weights))} if weights else {}
+    return record | files | ({"teachers": [digest_of(checkpoint) for checkpoint in taught_by]} if taught_by else {})
 
 
 def _flat(table: Mapping[str, Any], under: str = "") -> dict[str, Any]:
@@ -118,6 +124,7 @@ _BEFORE = (
     defaults_of(FrameSpec, "frames.")
     | defaults_of(Network, "network.")
     | defaults_of(Loss, "loss.")
+    | defaults_of(Distil, "distil.")
     | defaults_of(FrameAugment, "augment.")
     | defaults_of(SignFit)
     | {"real_share": 0.0}

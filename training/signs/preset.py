@@ -8,6 +8,7 @@ phantoms = 240                   simulated clips, where no manifest is given
 real_share = 0.3                 and beside a manifest's clips, which are then this share of what is learnt from
 [frames]                         how runs are made, of frames or of flow: service.cine.frame_spec.FrameSpec
 [network] [loss] [fit] [fit.augment]
+[distil] [distil.network]        networks that are fitted first, to the same patients, and learnt from beside the labels
 [grid]                           values of a setting that a published table compares
 [quick]                          what differs in the reduced form, of minutes
 """
@@ -69,6 +70,22 @@ class Loss:
     def __post_init__(self) -> None:
         if not 0 <= self.alpha <= 1 or self.gamma < 0:
             raise ValueError(f"A focal loss has an alpha from 0 to 1 and a gamma of at least 0; found {self.alpha:g} and {self.gamma:g}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Distil:
+    """Teachers that the network learns from beside the labels (training.signs.teachers)."""
+
+    teachers: int = 0
+    """So many, each from a seed of its own, fitted as the network itself is."""
+    share: float = 0.5
+    """Of the loss, that to what they say; the rest is that to the labels."""
+    network: Network | None = None
+    """Theirs; the preset's own unless given."""
+
+    def __post_init__(self) -> None:
+        if self.teachers < 0 or not 0 < self.share <= 1:
+            raise ValueError(f"Teachers are 0 or more, their share above 0 and up to 1; found {self.teachers} and {self.share:g}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +178,7 @@ class Preset:
     real_share: float = 0.0
     """Of what is learnt from, the manifest's clips', where there is one, patients alike; the rest are the preset's phantoms, which nothing
     is judged on. 0: no phantom stands beside labelled clips."""
+    distil: Distil = Distil()
     raft: str = ""
     """A checkpoint of RAFT to take the flow by (training.raft); "" takes DIS."""
     grid: Mapping[str, Any] | None = None
@@ -189,6 +207,10 @@ class Preset:
             yield f"A resnet looks at single frames; runs here have {frames.num_frames}."
         if self.network.weights and kind != "resnet":
             yield f"Weights to begin from are of a resnet; this network is {kind}."
+        if self.distil.network and self.distil.network.weights:
+            yield "Teachers begin from no weights of a file."
+        if self.distil.teachers:
+            self.teacher(1)  # raises for a network that these runs are not made for
         yield from self._wrongs_of_flow()
         for setting, values in (self.grid or {}).items():
             if setting not in GRIDS or not isinstance(values, list) or not all(isinstance(value, int | float) for value in values):
@@ -213,6 +235,11 @@ class Preset:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def teacher(self, number: int) -> "Preset":
+        """How the teacher of this number, from 1, is fitted: as the network itself, from another seed, and taught by none."""
+        fit = replace(self.fit, seed=self.fit.seed + number)
+        return replace(self, network=self.distil.network or self.network, fit=fit, distil=Distil())
 
     def with_value(self, setting: str, value: float) -> "Preset":
         """With another value of a setting of its grid. Raises: ExperimentError for one that no grid changes."""

@@ -21,6 +21,7 @@ from training.signs.batches import BalancedBatches, BesideBatches, RunBatch, Run
 from training.signs.networks import build_network, logits_of, probabilities
 from training.signs.preset import Loss, Preset, SignFit
 from training.signs.runs import BESIDE, RunSet
+from training.signs.teachers import Teachers
 from training.signs.weights import load_resnet
 from training.trainer import FitError
 
@@ -32,9 +33,10 @@ _LAST_RATE = 0.01
 
 
 class SignTask(pl.LightningModule):
-    def __init__(self, preset: Preset, runs: RunSet, parts: Mapping[str, Indices]) -> None:
+    def __init__(self, preset: Preset, runs: RunSet, parts: Mapping[str, Indices], teachers: Teachers | None = None) -> None:
         super().__init__()
         self._preset = preset
+        self._teachers = teachers
         self._batches = _batches(preset, runs, parts["train"])
         self._train = RunBatches(runs, parts["train"])
         self._validation = RunBatches(runs, parts["validation"])
@@ -58,7 +60,11 @@ class SignTask(pl.LightningModule):
         torch.manual_seed(drawn_from)
         generator = torch.Generator(device=self.device).manual_seed(drawn_from)
         given = augment_frames(batch.given, fit.augment, generator) if not self._preset.frames.is_flow else batch.given
-        loss = loss_of(logits_of(self.model(given)).float(), batch.label, self._preset.loss)
+        logits = logits_of(self.model(given)).float()
+        loss = loss_of(logits, batch.label, self._preset.loss)
+        if self._teachers is not None:
+            share = self._preset.distil.share
+            loss = (1 - share) * loss + share * self._teachers.loss_of(logits, given)
         if not math.isfinite(loss.item()):
             raise FitError(
                 f"The loss is not a number after {self.global_step} steps; a learning_rate below {fit.learning_rate:g} may help."

@@ -19,12 +19,12 @@ from tests.fakes.inputs import constant_engine, loaded_model
 from tests.fakes.phantoms import small_phantom
 from training.array_clip import ArrayClip
 from training.signs.answers import OF_RUNS, NoDomain, SignAnswers
-from training.signs.bundle import Made, NothingToTell, NotServable, write_bundle_of
+from training.signs.bundle import Made, NothingToTell, NotServable, card_of, write_bundle_of
 from training.signs.fit import FittedSign
 from training.signs.limits import told_of
 from training.signs.networks import build_network, logits_of
 from training.signs.packed import Packed, outputs_of, packed
-from training.signs.preset import read_preset
+from training.signs.preset import Distil, read_preset
 from training.signs.tellings import as_served, tellings
 
 MADE = Made("small", "1.0.0", "public clips", Domain(("convex",), 8.0), ["seashore train signs X"], ())
@@ -184,3 +184,13 @@ def test_where_no_sign_is_told_there_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(NothingToTell, match=r"^No sign is surely told better than by a coin"):
         write_bundle_of(tmp_path, one, said, said, MADE)
     assert not (tmp_path / "signs").exists()
+
+
+def test_the_card_says_whom_a_network_was_taught_by() -> None:
+    plain = fitted("signs-small")
+    distil = Distil(teachers=3, share=0.7, network=replace(plain.preset.network, width=16))
+    alone, taught = (replace(plain, preset=replace(plain.preset, distil=each)) for each in (Distil(), distil))
+
+    words = "It is distilled: 70% of its loss is to the mean answer of 3 networks of 701,044 parameters, each\nfitted to the same clips"
+    assert words in card_of(taught, {}, MADE)
+    assert "distilled" not in card_of(alone, {}, MADE)
