@@ -227,6 +227,7 @@ class ClipReader(OverShelf[LoadedModel]):
         lane: Lane = Lane.INTERACTIVE,
         keeps_arrays: bool = False,
     ) -> tuple[Analysis, Arrays | None]:
+        options = replace(options, signs=self._signs.wanted(options.signs))
         signs = self._signs.asked(options.signs)
         return self.read_asked(clip, entry, options, signs, on_progress, decode_ms=decode_ms, lane=lane, keeps_arrays=keeps_arrays)
 

@@ -134,7 +134,7 @@ class ModelShelf(Generic[Loaded]):
             try:
                 self._loaded(folder, fresh)
             except OperatorError as error:
-                self._refused[folder] = error
+                self._refused[folder] = error.anew()
                 raise
             with self._lock:
                 before, self._current = self._current, folder
@@ -153,7 +153,7 @@ class ModelShelf(Generic[Loaded]):
                         check_signature(folder, self._trusted_keys)
                     place.loaded = self._load(folder)
                 except OperatorError as error:
-                    place.error = error
+                    place.error = error.anew()  # its trace holds on to the engine that was just opened in vain
                     place.again_s = math.inf if error.retry_after_s is None else time.monotonic() + error.retry_after_s
                     raise
                 place.error = None

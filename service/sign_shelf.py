@@ -15,6 +15,7 @@ from service.shelf import ModelEntry, ModelShelf
 from service.sign_bundle import FOLDER, newest_sign_bundles, stated_sign_bundle
 from service.sign_reading import AskedSign, LoadedSign
 from service.standing import ModelStanding, SignStanding
+from service.telemetry import describe_bug
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +52,11 @@ class SignShelf:
     def __init__(self, store: Path, load: Callable[[Path], LoadedSign], trusted_keys: Path | None = None) -> None:
         """`load` opens the bundle in a folder; `store` is the model store."""
         self._store = store
-        self._shelf = ModelShelf(store / FOLDER, None, load, trusted_keys, lambda folder: stated_sign_bundle(folder).sha256)
+        self._shelf = ModelShelf(store / FOLDER, None, _guarded(load), trusted_keys, lambda folder: stated_sign_bundle(folder).sha256)
         self._looking = threading.Lock()
         self._entries: tuple[ModelEntry, ...] | None = None
+        self._stated: frozenset[str] = frozenset()
+        """The signs that those are meant to tell."""
         self._later: tuple[ModelEntry, ...] = ()
         """What is worth another try, when `_again` is due."""
         self._again: threading.Timer | None = None
@@ -68,6 +71,7 @@ class SignShelf:
         entries = tuple(entry for entry in self._shelf.entries() if str(entry) in newest)
         self._shelf.forget_failures()
         self._load(entries)
+        self._stated = frozenset(name for stated in stated_signs(self._store) for name in stated.signs)
         self._entries = entries
         self._shelf.forget_others(entries)
 
@@ -132,6 +136,14 @@ class SignShelf:
         """Raises: OperatorError."""
         return self._shelf.get(entry)
 
+    def wanted(self, signs: tuple[str, ...]) -> tuple[str, ...]:
+        """`Options.signs`, each by its name: of all of them those that some model of the store tells, also one that could not be loaded.
+        `untold` says in the answer which were not told. Where no model states any, all of them stay what was asked for."""
+        if signs != ALL_SIGNS:
+            return signs
+        self.offered()
+        return tuple(name for name in TOLD_SIGNS if name in self._stated) or ALL_SIGNS
+
     def asked(self, signs: tuple[str, ...]) -> tuple[AskedSign, ...]:
         """Who tells them, as `Options.signs` names them: of several models the one that tells fewest, which was made for this sign.
 
@@ -142,6 +154,21 @@ class SignShelf:
         tellers = {name: next((sign for sign in offered if name in sign.bundle.signs), None) for name in wanted}
         chosen = [(sign, tuple(name for name in wanted if tellers[name] is sign)) for sign in offered]
         return tuple(AskedSign(sign, names) for sign, names in chosen if names)
+
+
+def _guarded(load: Callable[[Path], LoadedSign]) -> Callable[[Path], LoadedSign]:
+    """Whatever a bundle does to whoever opens it, sliding is read without it."""
+
+    def opened(folder: Path) -> LoadedSign:
+        try:
+            return load(folder)
+        except OperatorError:
+            raise
+        except Exception as bug:
+            words = f"The bundle {folder.parent.name}:{folder.name} cannot be opened: something in it is not as its manifest says."
+            raise BadBundle(words, log_detail=describe_bug(bug)) from None
+
+    return opened
 
 
 def _started(shelf: "weakref.ref[SignShelf]", after_s: float) -> threading.Timer:

@@ -1,7 +1,10 @@
 """The shelf of models: which bundle a request means, and that each is loaded once, however many ask."""
 
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -107,6 +110,31 @@ def test_a_bundle_that_failed_is_not_tried_again(tmp_path: Path) -> None:
         assert failure.value.log_detail == "model.onnx"
 
     assert loads == ["1"]
+
+
+def test_what_was_opened_in_vain_is_let_go_of(tmp_path: Path) -> None:
+    """An engine holds gigabytes, and the next try opens another."""
+
+    class Engine:
+        pass
+
+    engines: list[weakref.ref[Engine]] = []
+
+    def fail(folder: Path) -> str:
+        engine = Engine()
+        engines.append(weakref.ref(engine))
+        try:
+            raise MemoryError(engine)
+        except MemoryError as bug:
+            raise BadBundle("The device has no memory left.", retry_after_s=30) from bug
+
+    shelf_of(tmp_path, "a:1")
+    shelf = ModelShelf(tmp_path, None, fail)
+    with suppress(BadBundle):
+        shelf.get(shelf.find(None))
+    gc.collect()
+
+    assert [engine() for engine in engines] == [None]
 
 
 def loaded_by(store: Path, broken: set[str]) -> ModelShelf[str]:

@@ -12,7 +12,7 @@ from service.engine.healing import LOAD_AGAIN_AFTER_S, Care, HealingDevice
 from service.errors import BadBundle, BadOption, EngineFailed
 from service.findings import ALL_SIGNS, SignReason, SignReasonCode
 from service.sign_bundle import SignBundle, read_sign_bundle
-from service.sign_loading import load_healing_sign
+from service.sign_loading import check_golden_sign, load_healing_sign
 from service.sign_reading import LoadedSign, untold
 from service.sign_shelf import SignEntry, SignShelf, refuse_untold, stated_signs
 from service.standing import Presence
@@ -66,6 +66,39 @@ def test_what_is_broken_is_not_offered_and_the_rest_is(store: Path, caplog: pyte
 
     assert tellers(shelf, *ALL_SIGNS) == {"frames": ("a_lines", "b_lines", "effusion")}
     assert "signs: second:1.0.0 cannot be read with: bad_bundle: The bundle second:1.0.0 is damaged" in caplog.text
+
+
+def test_a_bundle_whose_graph_gives_other_figures_than_it_says_is_not_offered(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    manifest = store / "signs" / "frames" / "1.0.0" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"map_px": 2', '"map_px": 5'))
+
+    def load(folder: Path) -> LoadedSign:
+        bundle = read_sign_bundle(folder)
+        sign = LoadedSign(bundle, opened(bundle))
+        check_golden_sign(sign)
+        return sign
+
+    assert tellers(SignShelf(store, load), *ALL_SIGNS) == {"second": ("b_lines",)}
+    assert "A model of signs gives (15,) figures of a run, and its manifest says (78,)." in caplog.text
+
+
+def test_a_bundle_that_breaks_whoever_opens_it_is_refused_and_the_rest_is_offered(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sound = Loads()
+
+    def load(folder: Path) -> LoadedSign:
+        if folder.parent.name == "frames":
+            raise ZeroDivisionError("secret")
+        return sound(folder)
+
+    shelf = SignShelf(store, load)
+
+    assert tellers(shelf, *ALL_SIGNS) == {"second": ("b_lines",)}
+    assert [(one.model.name, one.model.presence, one.model.code) for one in shelf.standings()] == [
+        ("frames", Presence.REFUSED, "bad_bundle"),
+        ("second", Presence.LOADED, ""),
+    ]
+    assert "ZeroDivisionError" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_each_is_loaded_once_and_a_newer_one_only_when_it_is_looked_for(store: Path) -> None:
@@ -245,9 +278,24 @@ def test_the_store_says_what_it_holds_without_loading_it(store: Path) -> None:
     ],
 )
 def test_the_answer_says_what_was_not_told(store: Path, signs: tuple[str, ...], words: tuple[str, ...]) -> None:
-    found = [finding for asked in SignShelf(store, Loads()).asked(signs) for finding in asked.unread(WHY)]
+    shelf = SignShelf(store, Loads())
+    found = [finding for asked in shelf.asked(signs) for finding in asked.unread(WHY)]
 
-    assert untold(signs, found) == words
+    assert untold(shelf.wanted(signs), found) == words
+
+
+def test_who_asks_for_all_is_told_what_a_model_that_could_not_be_loaded_leaves_out(store: Path) -> None:
+    spoil(store / "signs" / "frames" / "1.0.0")
+    shelf = SignShelf(store, Loads())
+    found = [finding for asked in shelf.asked(ALL_SIGNS) for finding in asked.unread(WHY)]
+
+    assert shelf.wanted(ALL_SIGNS) == ("a_lines", "b_lines", "effusion")
+    assert shelf.wanted(("b_lines",)) == ("b_lines",)
+    assert untold(shelf.wanted(ALL_SIGNS), found) == ("No model that tells a_lines or effusion could be loaded.",)
+
+
+def test_all_stay_all_where_no_model_states_any(tmp_path: Path) -> None:
+    assert SignShelf(tmp_path, Loads()).wanted(ALL_SIGNS) == ALL_SIGNS
 
 
 def test_the_answer_says_that_nothing_was_told() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from service.disk import needing_room
 from service.engine.turn import Lane
 from service.errors import BadBundle, OperatorError, SeashoreError, UnknownModel
-from service.findings import Analysis
+from service.findings import Analysis, SignReasonCode
 from service.jobs.folder import ANALYSIS, JobFolder
 from service.jobs.ledger import Entry, State
 from service.options import parse_options, region_text, signs_text
@@ -98,8 +98,9 @@ def read_job(
 ) -> dict[str, Any]:
     """Read the clip in a job's folder and keep the analysis beside it. Done again, it does the same.
 
-    Gives {"outcome": "read", "verdict": ...}, or "refused" or "failed" with a problem's "code" and "detail". Raises: Cancelled; an
-    OperatorError that passes by itself, as of an engine that is being started again or a full disk: whoever calls waits for that.
+    Gives {"outcome": "read", "verdict": ...}, with "lacks_signs" where a model of signs could not be run; or "refused" or "failed" with
+    a problem's "code" and "detail". Raises: Cancelled; an OperatorError that passes by itself, as of an engine that is being started
+    again or a full disk: whoever calls waits for that.
     """
     try:
         board.note(job, 0.0, "decode")
@@ -121,7 +122,8 @@ def read_job(
         return {"outcome": FAILED, "code": "internal_error", "detail": "The service met an error of its own. It is logged."}
     finally:
         board.end(job)
-    return {"outcome": READ, "verdict": analysis.lung_sliding.verdict.value}
+    lacks_signs = any(sign.reason is not None and sign.reason.code is SignReasonCode.MODEL_FAILED for sign in analysis.signs)
+    return {"outcome": READ, "verdict": analysis.lung_sliding.verdict.value} | ({"lacks_signs": True} if lacks_signs else {})
 
 
 def _read(reader: Reader, job: str, clip_path: Path, asked: Asked, board: ProgressBoard, lane: Lane) -> Analysis:
@@ -143,8 +145,9 @@ def _find(reader: Reader, model: str) -> ModelEntry:
 
 
 def is_our_fault(entry: Entry) -> bool:
-    """It was not read because of us: worth another try. What was refused would be refused again."""
-    return entry.state is State.FAILED or (entry.result or {}).get("outcome") == FAILED
+    """It was not read, or not all of it, because of us: worth another try. What was refused would be refused again."""
+    result = entry.result or {}
+    return entry.state is State.FAILED or result.get("outcome") == FAILED or bool(result.get("lacks_signs"))
 
 
 def kept_analysis(folder: JobFolder) -> Analysis | None:

@@ -208,9 +208,13 @@ letChoose(() => {
   show();
 });
 
+/** A part that cannot be shown must not end the watch over all others: the error is the browser's to tell. */
 async function watch() {
-  if (!document.hidden) await refresh();
-  setTimeout(watch, EVERY_MS);
+  try {
+    if (!document.hidden) await refresh();
+  } finally {
+    setTimeout(watch, EVERY_MS);
+  }
 }
 
 document.addEventListener("visibilitychange", () => document.hidden || refresh());

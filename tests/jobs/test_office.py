@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 from service.errors import EngineFailed, UnknownJob
+from service.findings import SignReason, SignReasonCode, Verdict
 from service.jobs.ledger import Entry, State
 from service.jobs.office import ORPHAN_S, JobOffice, Sweeper, to_anybody
 from service.jobs.reading import FAILED, READ, REFUSED, Asked, is_our_fault, kept_analysis
 from service.jobs.workers import Workers
 from service.pipeline import Options
 from service.settings import Settings
+from tests.fakes.analysis import example_signs
 from tests.fakes.service import MODEL, WordReader
 
 ASKED = Asked(str(MODEL), Options())
@@ -95,6 +97,28 @@ def test_what_we_are_to_blame_for_is_tried_again_when_it_is_asked_again(
 
     assert hand_in(office, "present").id == job
     assert ended(office, job).result == {"outcome": READ, "verdict": "present"}
+
+
+def test_a_clip_whose_signs_could_not_be_told_is_read_again_when_it_is_asked_again(
+    office: JobOffice, reader: WordReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = reader.read
+    failed = replace(example_signs()[0], verdict=Verdict.NOT_ASSESSABLE, reason=SignReason(SignReasonCode.MODEL_FAILED, "It was lost."))
+
+    def lost(*what: Any, **how: Any) -> Any:
+        analysis, arrays = read(*what, **how)
+        return replace(analysis, signs=(failed,)), arrays
+
+    with monkeypatch.context() as once:
+        once.setattr(reader, "read", lost)
+        job = hand_in(office, "present").id
+        assert ended(office, job).result == {"outcome": READ, "verdict": "present", "lacks_signs": True}
+
+    assert hand_in(office, "present").id == job
+    assert ended(office, job).result == {"outcome": READ, "verdict": "present"}
+    kept = kept_analysis(office.folder(job))
+    assert kept is not None
+    assert kept.signs == ()
 
 
 def test_a_job_whose_model_has_left_the_store_is_our_fault_and_not_the_clips(office: JobOffice) -> None:

@@ -7,6 +7,7 @@ import pytest
 import tomli_w
 
 from service.api.node_schemas import ProblemKind
+from service.findings import TOLD_SIGNS
 from tests.fakes import axe, browser
 from tests.fakes.browser import Page
 from tests.fakes.orthanc import free_port
@@ -161,6 +162,17 @@ def test_every_text_is_there_in_every_language_and_every_kind_of_problem_has_its
 
     assert set(keys[0]) == set(keys[1])
     assert {f"{what}_{kind}" for what in ("problem", "do") for kind in ProblemKind} <= set(keys[0])
+    assert {f"sign_{name}" for name in TOLD_SIGNS} <= set(keys[0])
+
+
+def test_a_part_that_cannot_be_shown_does_not_end_the_watch_over_the_others(page: Page) -> None:
+    before = page.text("#updated")
+    page.value("document.querySelector('#device').remove()")
+
+    page.wait_for(f"document.querySelector('#updated').innerText !== {before!r}", 20)
+    again = page.text("#updated")
+    page.wait_for(f"document.querySelector('#updated').innerText !== {again!r}", 20)
+    page.problems.clear()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

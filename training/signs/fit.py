@@ -1,7 +1,7 @@
 """Fits a preset's network to runs of frames, and asks it: patients apart, the weights of lowest validation loss kept."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,11 @@ def fit_sign(preset: Preset, runs: RunSet, parts: Mapping[str, Indices], out: Pa
     """
     check_no_patient_twice(runs.patient.tolist(), parts)
     check_classes(runs, parts)
-    numbers = range(1, preset.distil.teachers + 1)
-    taught_by = [fit_sign(preset.teacher(k), runs, parts, out / f"teacher-{k}", progress=progress) for k in numbers]
-    record = _record(preset, runs, parts, taught_by)
+    record = _record(preset, runs, parts)
     if begin(out, record, _MAY_CHANGE, _BEFORE):
         return out / BEST
+    numbers = range(1, preset.distil.teachers + 1)
+    taught_by = [fit_sign(preset.teacher(k), runs, parts, out / f"teacher-{k}", progress=progress) for k in numbers]
     teachers = Teachers([load_sign(checkpoint).model for checkpoint in taught_by], preset.loss) if taught_by else None
     with settled(preset.fit):
         train(SignTask(preset, runs, parts, teachers), preset.fit, out, COLUMNS, record, progress=progress)
@@ -101,15 +101,14 @@ def check_classes(runs: RunSet, parts: Mapping[str, Indices]) -> None:
             raise FitError(f"The {name} part has runs of {num} class{'' if num == 1 else 'es'} only; two are needed to tell apart.")
 
 
-def _record(preset: Preset, runs: RunSet, parts: Mapping[str, Indices], taught_by: Sequence[Path]) -> dict[str, Any]:
+def _record(preset: Preset, runs: RunSet, parts: Mapping[str, Indices]) -> dict[str, Any]:
     told = preset.to_json()
     weights = told["network"].pop("weights")
     named = ("learns", "real_share", "frames", "network", "loss", "distil")
     settings = _flat({name: told[name] for name in named}) | _flat(told["fit"])
     dealt = hashlib.sha256("".join(f"{name} {np.unique(runs.clip[parts[name]]).tolist()}" for name in ("train", "validation")).encode())
     record = {"settings": settings, "clips": dealt.hexdigest(), "finished": False}
-    files = {"weights begun from": digest_of(Path(weights))} if weights else {}
-    return record | files | ({"teachers": [digest_of(checkpoint) for checkpoint in taught_by]} if taught_by else {})
+    return record | ({"weights begun from": digest_of(Path(weights))} if weights else {})
 
 
 def _flat(table: Mapping[str, Any], under: str = "") -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Packed(nn.Module):
             logits = _against_the_others(logits)
         if self.is_of_absence:
             logits = -logits
+            rest = [-told for told in rest] if isinstance(self.network, FrameResNet) else rest  # maps are of the logit
         return torch.cat([logits, *(told.flatten(1) for told in rest)], dim=1)
 
     def _told(self, given: Tensor) -> Sequence[Tensor]:

@@ -5,7 +5,7 @@ The form is 2.25.<UUID as a decimal number> (PS3.5 B.2), the UUIDs by name (RFC 
 
 from uuid import UUID, uuid5
 
-from service.findings import Analysis
+from service.findings import Analysis, SignFinding, SignReasonCode
 from service.pacs.site import ResultKind
 
 _NAMES = UUID("5ea50012-5c1e-4e0a-9d0b-7b3f0a6c41d2")
@@ -21,8 +21,14 @@ CODING_SCHEME_UID = _uid("coding scheme")
 
 
 def read_by(analysis: Analysis) -> str:
-    """All models that had a say in an answer: the sha256 of sliding's, and of those of the signs that were told beside it."""
-    return "/".join([analysis.model.sha256, *(f"{found.sign}={found.model.sha256}" for found in analysis.signs)])
+    """All that had a say in an answer: the sha256 of sliding's model, and those of the signs told beside it, each with its version, for the
+    same graph may come with other limits. A sign whose model could not be run is another answer than what it says once it runs."""
+    return "/".join([analysis.model.sha256, *map(_told_by, analysis.signs)])
+
+
+def _told_by(found: SignFinding) -> str:
+    is_failed = found.reason is not None and found.reason.code is SignReasonCode.MODEL_FAILED
+    return f"{found.sign}={'failed' if is_failed else f'{found.model.version}:{found.model.sha256}'}"
 
 
 def result_uid(source_sop_instance_uid: str, models: str, kind: ResultKind) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from service.findings import SignReason, SignReasonCode, Verdict
 from service.pacs.objects.uids import (
     CODING_SCHEME_UID,
     IMPLEMENTATION_CLASS_UID,
@@ -39,8 +40,12 @@ def test_signs_that_were_told_make_another_object_and_none_the_same() -> None:
     signs = example_signs()
     newer = replace(signs[1], model=replace(signs[1].model, sha256="f" * 64))
 
+    relimited = replace(signs[1], model=replace(signs[1].model, version="1.0.1"))
+    failed = replace(signs[1], verdict=Verdict.NOT_ASSESSABLE, reason=SignReason(SignReasonCode.MODEL_FAILED, "It was lost."))
+
     assert read_by(analysis) == analysis.model.sha256
-    assert len({read_by(replace(analysis, signs=told)) for told in ((), signs[:1], signs, (signs[0], newer, *signs[2:]))}) == 4
+    told = [(), signs[:1], signs, *((signs[0], other, *signs[2:]) for other in (newer, relimited, failed))]
+    assert len({read_by(replace(analysis, signs=of)) for of in told}) == 6
 
 
 def test_no_two_kinds_of_uid_are_ever_the_same() -> None:

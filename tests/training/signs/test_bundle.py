@@ -74,6 +74,14 @@ def test_the_maps_of_a_network_of_frames_have_its_logits_as_their_means() -> Non
     np.testing.assert_allclose(maps.mean(axis=(2, 3)), logits.numpy(), atol=1e-5)
 
 
+def test_where_absence_was_learnt_logits_and_maps_are_turned_round() -> None:
+    one = fitted("signs-small")
+    runs = torch.randint(0, 256, (2, *one.preset.frames.run_shape), dtype=torch.uint8)
+
+    with torch.inference_mode():
+        torch.testing.assert_close(Packed(one.model, is_of_absence=True)(runs), -Packed(one.model)(runs))
+
+
 def test_one_of_several_is_told_by_its_own_log_odds() -> None:
     one = fitted("four-signs-small")
     runs = torch.randint(0, 256, (3, *one.preset.frames.run_shape), dtype=torch.uint8)

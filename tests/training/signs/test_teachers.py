@@ -108,8 +108,11 @@ def test_a_finished_fit_is_not_done_again_and_one_with_other_teachers_is_refused
 
     assert fit_sign(TAUGHT, runs, parts, taught, progress=False) == taught / BEST
     assert {path: path.stat().st_mtime_ns for path in taught.rglob(BEST)} == before
-    with pytest.raises(FitError, match=r"^This folder holds another fit: distil\.share was 1\.0 and is 0\.5 now"):
-        fit_sign(replace(TAUGHT, distil=Distil(2, 0.5)), runs, parts, taught, progress=False)
+    with pytest.raises(
+        FitError, match=r"^This folder holds another fit: distil\.teachers was 2 and is 3 now; distil\.share was 1\.0 and is 0\.5 now"
+    ):
+        fit_sign(replace(TAUGHT, distil=Distil(3, 0.5)), runs, parts, taught, progress=False)
+    assert not (taught / "teacher-3").exists()
 
 
 class Killed(BaseException):

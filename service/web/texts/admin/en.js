@@ -85,6 +85,8 @@ export const texts = {
   sign_b_lines: "B-lines",
   sign_effusion: "effusion",
   sign_consolidation: "consolidation",
+  sign_fluid_or_solid: "fluid or solid lung",
+  sign_lung_sliding: "lung sliding, as a second reader",
   no_signs: "The model store holds no model of signs.",
   on_device: "on {device}, {precision}",
   digest: "sha256",

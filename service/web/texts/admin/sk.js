@@ -85,6 +85,8 @@ export const texts = {
   sign_b_lines: "B-línie",
   sign_effusion: "výpotok",
   sign_consolidation: "konsolidácia",
+  sign_fluid_or_solid: "tekutina alebo bezvzdušné pľúca",
+  sign_lung_sliding: "kĺzanie pľúc, druhý čitateľ",
   no_signs: "V úložisku nie je žiadny model znakov.",
   on_device: "na {device}, {precision}",
   digest: "sha256",
