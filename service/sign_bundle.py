@@ -113,7 +113,8 @@ class Outputs:
     def unpack(self, figures: Floats) -> tuple[Floats, Floats | None, Floats | None]:
         """(n, F) -> logits (n, K), attention (n, T), maps (n, K, side, side). Raises: BadBundle for another F."""
         if figures.shape[1:] != (self.size,):
-            raise BadBundle(f"A model of signs gives {figures.shape[1:]} figures of a run, and its manifest says ({self.size},).")
+            found = "x".join(map(str, figures.shape[1:]))
+            raise BadBundle(f"A model of signs gives {found} figures of a run, and its manifest says {self.size}.")
         logits, attention, maps = np.split(figures, [self.logits, self.logits + self.attention], axis=1)
         side = self.map_px
         return logits, attention if self.attention else None, maps.reshape(-1, self.logits, side, side) if side else None

@@ -79,7 +79,7 @@ def test_a_bundle_whose_graph_gives_other_figures_than_it_says_is_not_offered(st
         return sign
 
     assert tellers(SignShelf(store, load), *ALL_SIGNS) == {"second": ("b_lines",)}
-    assert "A model of signs gives (15,) figures of a run, and its manifest says (78,)." in caplog.text
+    assert "A model of signs gives 15 figures of a run, and its manifest says 78." in caplog.text
 
 
 def test_a_bundle_that_breaks_whoever_opens_it_is_refused_and_the_rest_is_offered(store: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -21,9 +21,6 @@ class Teachers:
         self._models = [model.eval().requires_grad_(False) for model in models]
         self._loss = loss
 
-    def __len__(self) -> int:
-        return len(self._models)
-
     def told(self, given: Tensor) -> Tensor:
         """Runs (n, ...) -> (n, K), the mean of their probabilities. On the runs' device."""
         with torch.no_grad():
