@@ -40,7 +40,8 @@ def sign_bundle(
         answers, served = (SignAnswers.read(work / preset / ANSWERS) for work in (judged, fitted))
         learnt_from = [clip for clip in read_manifest(manifest, clips) if clip.split != "test"]
         probes = probe or ["convex"]
-        run = f"seashore train signs {preset} --manifest {manifest} --clips CLIPS"
+        fit = network.preset.fit  # on one thread or two, sums come out otherwise in their last digits, and so do the weights
+        run = f"seashore train signs {preset} --manifest {manifest} --clips CLIPS --device {fit.device} --threads {fit.num_threads}"
         bundled = [f"seashore train sign-bundle {preset} --judged {judged} --fitted {fitted} --manifest {manifest} --clips CLIPS"]
         bundled += [
             f"--version {version} --least-fps {least_fps:g} --clips-words {shlex.quote(clips_words)}",
