@@ -255,6 +255,11 @@ class SignFinding:
     measured: str
     """On what clips its model was measured, and how well it did: a sentence from its bundle."""
 
+    @property
+    def is_failed(self) -> bool:
+        """Its model could not be run: it may be told at another time."""
+        return self.reason is not None and self.reason.code is SignReasonCode.MODEL_FAILED
+
 
 @dataclass(frozen=True, slots=True)
 class Timings:

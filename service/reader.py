@@ -227,9 +227,13 @@ class ClipReader(OverShelf[LoadedModel]):
         lane: Lane = Lane.INTERACTIVE,
         keeps_arrays: bool = False,
     ) -> tuple[Analysis, Arrays | None]:
-        options = replace(options, signs=self._signs.wanted(options.signs))
-        signs = self._signs.asked(options.signs)
+        options, signs = self._resolved(options)
         return self.read_asked(clip, entry, options, signs, on_progress, decode_ms=decode_ms, lane=lane, keeps_arrays=keeps_arrays)
+
+    def _resolved(self, options: Options) -> tuple[Options, tuple[AskedSign, ...]]:
+        """Every sign that is wanted by its name, and who tells it."""
+        named = replace(options, signs=self._signs.wanted(options.signs))
+        return named, self._signs.asked(named.signs)
 
     def read_asked(
         self,

@@ -150,7 +150,7 @@ class SignShelf:
         A sign that none tells is left out: it must not keep sliding from being read. `untold` says so in the answer.
         """
         offered = sorted(self.offered() if signs else (), key=lambda sign: (len(sign.bundle.signs), sign.bundle.name))
-        wanted = TOLD_SIGNS if signs == ALL_SIGNS else signs
+        wanted = self.wanted(signs)
         tellers = {name: next((sign for sign in offered if name in sign.bundle.signs), None) for name in wanted}
         chosen = [(sign, tuple(name for name in wanted if tellers[name] is sign)) for sign in offered]
         return tuple(AskedSign(sign, names) for sign, names in chosen if names)

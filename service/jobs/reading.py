@@ -11,7 +11,7 @@ from typing import Any
 from service.disk import needing_room
 from service.engine.turn import Lane
 from service.errors import BadBundle, OperatorError, SeashoreError, UnknownModel
-from service.findings import Analysis, SignReasonCode
+from service.findings import Analysis
 from service.jobs.folder import ANALYSIS, JobFolder
 from service.jobs.ledger import Entry, State
 from service.options import parse_options, region_text, signs_text
@@ -122,7 +122,7 @@ def read_job(
         return {"outcome": FAILED, "code": "internal_error", "detail": "The service met an error of its own. It is logged."}
     finally:
         board.end(job)
-    lacks_signs = any(sign.reason is not None and sign.reason.code is SignReasonCode.MODEL_FAILED for sign in analysis.signs)
+    lacks_signs = any(sign.is_failed for sign in analysis.signs)
     return {"outcome": READ, "verdict": analysis.lung_sliding.verdict.value} | ({"lacks_signs": True} if lacks_signs else {})
 
 

@@ -107,8 +107,7 @@ class PooledReader(ClipReader):
         keeps_arrays: bool = False,
     ) -> tuple[Analysis, Arrays | None]:
         """The same on another device than the shelf's. `entry`: where the processes find the model's bundle."""
-        options = replace(options, signs=self._signs.wanted(options.signs))
-        signs = self._signs.asked(options.signs)
+        options, signs = self._resolved(options)
         ordered = tuple(map(_ordered, signs))
         order = Read(_file(clip), entry, model.bundle.fingerprint, model.engine.device, options, keeps_arrays, ordered)
 

@@ -5,7 +5,7 @@ The form is 2.25.<UUID as a decimal number> (PS3.5 B.2), the UUIDs by name (RFC 
 
 from uuid import UUID, uuid5
 
-from service.findings import Analysis, SignFinding, SignReasonCode
+from service.findings import Analysis, SignFinding
 from service.pacs.site import ResultKind
 
 _NAMES = UUID("5ea50012-5c1e-4e0a-9d0b-7b3f0a6c41d2")
@@ -27,8 +27,7 @@ def read_by(analysis: Analysis) -> str:
 
 
 def _told_by(found: SignFinding) -> str:
-    is_failed = found.reason is not None and found.reason.code is SignReasonCode.MODEL_FAILED
-    return f"{found.sign}={'failed' if is_failed else f'{found.model.version}:{found.model.sha256}'}"
+    return f"{found.sign}={'failed' if found.is_failed else f'{found.model.version}:{found.model.sha256}'}"
 
 
 def result_uid(source_sop_instance_uid: str, models: str, kind: ResultKind) -> str:

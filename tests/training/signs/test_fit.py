@@ -7,31 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.signs.bars import Bar, small_preset
-from training import trainer
+from tests.training.signs.bars import small_preset
+from tests.training.signs.killing import killed_after
 from training.batches import Indices
 from training.curve import read_curve
-from training.signs.deal import deal
 from training.signs.fit import ask, fit_sign, load_sign
-from training.signs.make import make_runs
 from training.signs.networks import build_network
 from training.signs.preset import read_preset
-from training.signs.runs import RunSet, open_runs
+from training.signs.runs import RunSet
 from training.trainer import BEST, CURVE, FitError
 
 PRESET = small_preset()
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> RunSet:
-    folder = tmp_path_factory.mktemp("clips")
-    return open_runs(folder, list(make_runs(PRESET, [Bar(number) for number in range(20)], folder)))
-
-
-@pytest.fixture(scope="module")
-def parts(runs: RunSet) -> Mapping[str, Indices]:
-    (one,) = deal(PRESET, runs)
-    return one
 
 
 @pytest.fixture(scope="module")
@@ -91,28 +77,11 @@ def test_a_folder_of_another_fit_is_refused(fitted: Path, runs: RunSet, parts: M
         fit_sign(small_preset(epochs=7), runs, parts, fitted, progress=False)
 
 
-class Killed(BaseException):
-    """As if the process were gone: nothing catches it."""
-
-
-@pytest.fixture
-def dies_in_epoch_3(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    class Dying(trainer.Curve):
-        def on_train_epoch_start(self, running: object, task: object) -> None:
-            super().on_train_epoch_start(running, task)  # type: ignore[arg-type]
-            if running.current_epoch == 3:  # type: ignore[attr-defined]
-                raise Killed
-
-    monkeypatch.setattr(trainer, "Curve", Dying)
-    return monkeypatch
-
-
 def test_a_fit_that_was_killed_goes_on_to_the_same_weights(
-    fitted: Path, runs: RunSet, parts: Mapping[str, Indices], tmp_path: Path, dies_in_epoch_3: pytest.MonkeyPatch
+    fitted: Path, runs: RunSet, parts: Mapping[str, Indices], tmp_path: Path
 ) -> None:
-    with pytest.raises(Killed):
+    with killed_after(3):
         fit_sign(PRESET, runs, parts, tmp_path, progress=False)
-    dies_in_epoch_3.undo()
 
     fit_sign(PRESET, runs, parts, tmp_path, progress=False)
 

@@ -11,15 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.training.signs.bars import Bar, small_preset
-from training import trainer
+from tests.training.signs.bars import small_preset
+from tests.training.signs.killing import killed_after
 from training.batches import Indices
 from training.experiment import ExperimentError
-from training.signs.deal import deal
 from training.signs.fit import ask, fit_sign, load_sign
-from training.signs.make import make_runs
 from training.signs.preset import PRESETS, Distil, Loss, Network, Preset, read_preset
-from training.signs.runs import RunSet, open_runs
+from training.signs.runs import RunSet
 from training.signs.teachers import Teachers
 from training.trainer import BEST, LAST, RECORD, FitError
 
@@ -35,18 +33,6 @@ class Says(nn.Module):
 
     def forward(self, given: Tensor) -> Tensor:
         return self.logits.expand(len(given), -1)
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> RunSet:
-    folder = tmp_path_factory.mktemp("clips")
-    return open_runs(folder, list(make_runs(TAUGHT, [Bar(number) for number in range(20)], folder)))
-
-
-@pytest.fixture(scope="module")
-def parts(runs: RunSet) -> Mapping[str, Indices]:
-    (one,) = deal(TAUGHT, runs)
-    return one
 
 
 @pytest.fixture(scope="module")
@@ -115,28 +101,14 @@ def test_a_finished_fit_is_not_done_again_and_one_with_other_teachers_is_refused
     assert not (taught / "teacher-3").exists()
 
 
-class Killed(BaseException):
-    """As if the process were gone."""
-
-
 def test_a_killed_fit_goes_on_to_the_same_weights_whoever_was_being_fitted(
-    taught: Path, runs: RunSet, parts: Mapping[str, Indices], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    taught: Path, runs: RunSet, parts: Mapping[str, Indices], tmp_path: Path
 ) -> None:
-    class Dying(trainer.Curve):
-        epochs_left = 6  # four of the first teacher, two of the second
-
-        def on_train_epoch_start(self, running: object, task: object) -> None:
-            super().on_train_epoch_start(running, task)  # type: ignore[arg-type]
-            Dying.epochs_left -= 1
-            if Dying.epochs_left < 0:
-                Dying.epochs_left = 4  # and two of the second teacher, two of the network
-                raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(trainer, "Curve", Dying)
-        for _ in range(2):
-            with pytest.raises(Killed):
-                fit_sign(TAUGHT, runs, parts, tmp_path, progress=False)
+    with killed_after(6):  # four of the first teacher, two of the second
+        fit_sign(TAUGHT, runs, parts, tmp_path, progress=False)
+    assert not (tmp_path / LAST).exists()
+    with killed_after(4):  # the other two of the second, two of the network
+        fit_sign(TAUGHT, runs, parts, tmp_path, progress=False)
     assert (tmp_path / LAST).exists()
 
     fit_sign(TAUGHT, runs, parts, tmp_path, progress=False)
